@@ -5,12 +5,17 @@
 - ``published parts``: data that comes as train and test (gowalla). A tenth of each user's training rows becomes the
   validation part; before the test part is answered, the model is fitted again on all training rows, for as long as
   validation chose.
+- ``random`` (``hm-week-random``): of each user a tenth of the interactions, at least one, validates, another is tested.
+- ``new items`` (``hm-week-cold``): a tenth of the items validates, another is tested, and nobody's choice of them is
+  learned from. They are asked for among all items, and among themselves ("among new items").
 - ``kinds of feedback`` (taobao-buy-cart): see `feedback_data`; what is asked for are purchases.
 - ``clicks``: data that comes as labelled parts (ctr-ml-1m). ``ctr-ml-1m-fields`` adds the genres, people and plots of
   ml-1m, joined by title.
 
 Lists are whole catalogues without the history, ties counted against the model. Item texts and pictures are read for
-models that look at them alone.
+models that look at them alone. "Rare items": queries whose targets at most five users chose in training; "less
+popular items": at most as many as of the items that make the least popular 80 % of training (eight of ten groups with
+equally many interactions, as in SGL's table); "few interactions": queries with at most five items in the history.
 """
 
 from __future__ import annotations
@@ -30,20 +35,30 @@ from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.evaluate import Scores, evaluate_ranking, score_ctr
 from reasonrec_core.observe import observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
+from reasonrec_core.ranking import rank
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Bool, Cases, Interactions, Observation, QueryBatch, Ranking, Task
+from reasonrec_core.types import Bool, Cases, Int64, Interactions, Observation, QueryBatch, Ranking, Task
 
 JOINED, FEEDBACK = "-fields", "taobao-buy-cart"
+SPLITS = {"-random": ("random", "random"), "-cold": ("new items", "cold-item")}
+"""Ends of names of data sets that stand for another division: the protocol, and the splitter."""
 METRICS = {
-    "leave-one-out": ("HR@10", "NDCG@10"),
+    "leave-one-out": ("HR@10", "NDCG@10", "NDCG@10 rare items"),
+    "random": ("Recall@20", "NDCG@20", "Recall@20 few interactions", "Recall@20 rare items"),
+    "new items": ("HR@10", "NDCG@10", "HR@10 among new items", "NDCG@10 among new items"),
     "published parts": ("Recall@20", "NDCG@20"),
     "clicks": ("AUC", "UAUC", "LogLoss"),
     "kinds of feedback": ("HR@10", "HR@10 outside carts", "NDCG@10"),
 }
 CONTENT = frozenset({"alpharec", "recgoat", "ssr", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
 """Models that look at texts and pictures whatever their settings."""
+GROUPED = ("HR@10", "NDCG@10", "Recall@20")
+"""Metrics that are also counted for groups of queries."""
+FEW = 5
+"""Most interactions of rare items, and of users with few."""
 DERIVED = {"ml-100k": ("hour", "weekday")}
 """What queries know of the moment of the request, where its time is one of a clock."""
+PARTS = ("valid", "test")
 CUTS = (10, 20, 50)
 """Where rankings are cut."""
 QUERIES = 64
@@ -75,7 +90,8 @@ class Parts(Protocol):
 class Bench:
     """One data set under its protocol.
 
-    ``outside`` has, for the protocol with carts, the queries of each part whose targets are in none.
+    ``groups`` names, by part, queries that are also counted apart; ``among``, by part, items that are also ranked
+    apart.
     """
 
     protocol: str
@@ -84,7 +100,8 @@ class Bench:
     horizon: EvidenceHorizonScale
     everything: Interactions
     n_items: int
-    outside: Mapping[str, Bool] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Bool]] = field(default_factory=dict)
+    among: Mapping[str, Int64] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -105,10 +122,28 @@ class Bench:
             return delegate.recommend(batch, self.observe(batch))
 
         scores = evaluate_ranking(answer, cases, CUTS, n_items=self.n_items, chunk=QUERIES, threads=1)
-        if part not in self.outside:
-            return scores
-        found = np.where(self.outside[part], scores.per_query["HR@10"], np.nan)
-        return replace(scores, per_query={**scores.per_query, "HR@10 outside carts": found})
+        more = {
+            f"{metric} {name}": np.where(mask, scores.per_query[metric], np.nan)
+            for name, mask in self.groups.get(part, {}).items()
+            for metric in GROUPED
+        }
+        if part in self.among:
+            more |= {f"{name} among new items": each for name, each in self.rank_among(delegate, part).items()}
+        return replace(scores, per_query={**scores.per_query, **more})
+
+    def rank_among(self, delegate: Delegate[Any], part: str) -> Mapping[str, Any]:
+        """What is counted by query where only the items of ``among`` can be recommended."""
+        others = np.ones(self.n_items, np.bool_)
+        others[self.among[part]] = False
+
+        def answer(batch: QueryBatch) -> Ranking:
+            scores = delegate.score(batch, self.observe(batch))
+            scores[:, others] = -np.inf
+            return rank(scores, batch)
+
+        cases = getattr(self.split, part)
+        scores = evaluate_ranking(answer, cases, CUTS, n_items=self.n_items, chunk=QUERIES, threads=1)
+        return {name: scores.per_query[name] for name in GROUPED}
 
     def finish(self, delegate: Delegate[Any]) -> Delegate[Any]:
         """The model that answers the test part: the same, or fitted again on all training rows."""
@@ -127,18 +162,45 @@ def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     if name == FEEDBACK:
         dataset = import_feedback(data / name, cache)
         split = split_feedback(dataset)
-        outside = {p: find_outside(getattr(split, p), split.train, dataset.n_items) for p in ("valid", "test")}
-        return replace(make_bench(name, "kinds of feedback", dataset, split, data, cache, content), outside=outside)
-    plain, columns = name.removesuffix(JOINED), {f"context.{each}": each for each in DERIVED.get(name, ())}
+        groups = {
+            part: {"outside carts": find_outside(getattr(split, part), split.train, dataset.n_items)} for part in PARTS
+        }
+        return replace(make_bench(name, "kinds of feedback", dataset, split, data, cache, content), groups=groups)
+    ending = next((each for each in SPLITS if name.endswith(each)), "")
+    plain, columns = name.removesuffix(ending or JOINED), {f"context.{each}": each for each in DERIVED.get(name, ())}
     dataset = open_or_import(data / plain, cache / "datasets", columns=columns, name=plain)
-    given, labelled = dataset.parts is not None, dataset.interactions.values is not None
-    protocol = "leave-one-out" if not given else "clicks" if labelled else "published parts"
-    config: dict[str, Any] = {"kind": "predefined"} if given else {"kind": "leave-one-out"}
-    if protocol == "published parts":
-        config["valid_share"] = 0.1
+    protocol, config = choose_protocol(dataset, ending)
     parts = make_split(dataset, SplitConfig(**config))
-    everything = dataset.interactions.take(parts.parts != TEST)
-    return replace(make_bench(name, protocol, dataset, parts, data, cache, content), everything=everything)
+    bench = make_bench(name, protocol, dataset, parts, data, cache, content)
+    bench.everything = dataset.interactions.take(parts.parts != TEST)
+    if protocol in ("leave-one-out", "random"):
+        bench.groups = {part: group_queries(getattr(parts, part), parts.train, dataset.n_items) for part in PARTS}
+    if protocol == "new items":
+        bench.among = {"valid": np.unique(parts.valid.targets), "test": np.unique(parts.test.targets)}
+    return bench
+
+
+def choose_protocol(dataset: Dataset, ending: str) -> tuple[str, dict[str, Any]]:
+    """The protocol and the settings of its split, by what a data set comes with and how its name ends."""
+    if ending:
+        protocol, kind = SPLITS[ending]
+        return protocol, {"kind": kind, "valid": 0.1, "test": 0.1, "seed": 0}
+    if dataset.parts is None:
+        return "leave-one-out", {"kind": "leave-one-out"}
+    if dataset.interactions.values is not None:
+        return "clicks", {"kind": "predefined"}
+    return "published parts", {"kind": "predefined", "valid_share": 0.1}
+
+
+def group_queries(cases: Cases, train: Interactions, n_items: int) -> Mapping[str, Bool]:
+    """By group bool[B]: the queries that are counted apart."""
+    chosen = np.bincount(train.items, minlength=n_items)
+    order = np.argsort(chosen, kind="stable")
+    popular = chosen[order[np.cumsum(chosen[order]) <= 0.8 * len(train)]].max(initial=0)
+    most = np.zeros(len(cases), np.int64)
+    np.maximum.at(most, cases.rows, chosen[cases.targets])
+    few = cases.queries.history.lengths <= FEW
+    return {"rare items": most <= FEW, "less popular items": most <= popular, "few interactions": few}
 
 
 def make_bench(

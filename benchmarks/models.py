@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from model_protocols import METRICS, Bench, prepare, reads_content
+from model_protocols import GROUPED, Bench, prepare, reads_content
 from progress import tell
 from threadpoolctl import threadpool_limits
 
@@ -38,7 +38,10 @@ from reasonrec_core.registry import Registry
 
 KEPT = Path(__file__).parent / "results" / "models.json"
 REQUESTS, DRAWS = 60, 2000
-COMPARED = (*METRICS["leave-one-out"], *METRICS["published parts"], "HR@50", "NDCG@50")
+GROUPS = ("rare items", "less popular items", "few interactions", "among new items", "outside carts")
+COMPARED = (
+    "HR@10", "NDCG@10", "Recall@20", "NDCG@20", "HR@50", "NDCG@50", *(f"{m} {g}" for g in GROUPS for m in GROUPED),
+)  # fmt: skip
 EVERY = (
     "popularity", "transitions", "ease", "slim", "user-knn", "content-knn", "implicit-als", "implicit-bpr",
     "implicit-itemknn", "lightgbm-rank", "lightgcn", "sgl", "gcm", "alpharec", "recgoat", "ssr", "sasrec", "bsarec",
@@ -163,12 +166,13 @@ def compare(options: argparse.Namespace) -> None:
             found = [read_arrays(file) for file in files if file.is_file()]
             means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
         for metric in [m for m in COMPARED if all(m in x for x in means)]:
-            gap = means[0][metric] - means[1][metric]
+            asked = ~np.isnan(means[0][metric])
+            gap, base = (means[0][metric] - means[1][metric])[asked], means[1][metric][asked].mean()
             rng = np.random.default_rng(0)
             drawn = [gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(DRAWS)]
             low, high = np.quantile(drawn, (0.025, 0.975))
-            share = gap.mean() / means[1][metric].mean()
-            print(f"{part} {metric} {first} - {other}: {gap.mean():+.4f} ({low:+.4f} to {high:+.4f}), {share:+.1%}")
+            share = f"{gap.mean() / base:+.1%}" if base else "of nothing"
+            print(f"{part} {metric} {first} - {other}: {gap.mean():+.4f} ({low:+.4f} to {high:+.4f}), {share}")
 
 
 if __name__ == "__main__":

@@ -58,14 +58,13 @@ def result_tables() -> str:
 
 def _make_table(dataset: str, models: Mapping[str, list[Row]]) -> list[str]:
     some = next(iter(models.values()))[0]
-    metrics = list(some["valid"])
+    metrics = sorted({m for runs in models.values() for run in runs for m in run["valid"]}, key=lambda m: (" " in m, m))
+    chief = next((m for m in metrics if m.startswith("NDCG") and " " not in m), metrics[0])
     head = [f"validation {m}" for m in metrics] + [f"test {m}" for m in metrics]
     head = ["delegate", "seeds", *head, "fit, s", "fit, processor s", "request, ms", "peak, MB"]
     lines = [f"### {dataset}", "", f"Protocol: {some['protocol']}.", ""]
     lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for name in sorted(
-        models, key=lambda each: -(_mean(models[each], "valid", metrics[-1 if "@" in metrics[-1] else 0]) or 0)
-    ):
+    for name in sorted(models, key=lambda each: -(_mean(models[each], "valid", chief) or 0)):
         runs = models[name]
         cells = [_show(_mean(runs, part, m), 4) for part in ("valid", "test") for m in metrics]
         cells += [_show(_mean(runs, "", key), places) for key, places in COSTS]
