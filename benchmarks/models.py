@@ -8,7 +8,8 @@
 Protocols: see `model_protocols`. Settings and epochs are chosen on validation; the test part is answered only where
 ``--test`` is given. Each fit is a process of its own (so that its memory is its own) with ``--threads`` threads, is
 kept in benchmarks/results/models.json with the result of each query under ``--work`` (so that any two can be
-compared), and is not done twice; a killed one goes on where its training stood, and then its seconds are not known.
+compared; of clicks the probabilities, see `click_pairs`), and is not done twice; a killed one goes on where its
+training stood, and then its seconds are not known.
 docs/models.md is made from the results by ``docs/generate.py``.
 Needs the packages of the delegates, and reasonrec-text and reasonrec-timm for those that look at content.
 """
@@ -28,11 +29,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from click_pairs import compare_clicks, list_clicks
 from model_protocols import GROUPED, Bench, prepare, reads_content
 from progress import tell
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, Kind
+from reasonrec_core.evaluate import Scores
 from reasonrec_core.io import content_hash, read_arrays, write_arrays, write_json
 from reasonrec_core.registry import Registry
 
@@ -111,24 +114,35 @@ def measure(options: argparse.Namespace) -> None:
         fit = replace(fit, delegate=lambda name: made.create(Kind.DELEGATE, name, {}))
         before, used = time.perf_counter(), time.process_time()
         delegate.fit(fit)
+        seconds: tuple[float | None, float | None]
         seconds = (round(time.perf_counter() - before, 1), round(time.process_time() - used, 1))
+        if resumed:  # a training that was finished is found again, and what it took is what was measured then
+            earlier = read_kept().get(identify(options, model, seed), {})
+            known = earlier if earlier.get("queries") == key else {}
+            seconds = (known.get("fit_seconds"), known.get("fit_processor_seconds"))
         found: dict[str, Any] = {
             "model": model, "distribution": made.spec(Kind.DELEGATE, model).distribution, "protocol": bench.protocol,
-            "settings": options.set, "fit_seconds": None if resumed else seconds[0],
-            "fit_processor_seconds": None if resumed else seconds[1], "threads": options.threads,
-            "request_ms": round(time_requests(delegate, bench), 2), "python": platform.python_version(),
-            "date": str(date.today()), "queries": key,
+            "settings": options.set, "fit_seconds": seconds[0], "fit_processor_seconds": seconds[1],
+            "threads": options.threads, "request_ms": round(time_requests(delegate, bench), 2),
+            "python": platform.python_version(), "date": str(date.today()), "queries": key,
         }  # fmt: skip
         for part in ("valid", "test") if options.test else ("valid",):
             scores = bench.score(bench.finish(delegate) if part == "test" else delegate, part)
             found[part] = {name: round(float(scores.values[name]), 4) for name in bench.metrics}
             folder.mkdir(parents=True, exist_ok=True)
-            write_arrays(folder / f"{part}.npz", {n: np.asarray(v) for n, v in scores.per_query.items() if "@" in n})
+            write_arrays(folder / f"{part}.npz", list_results(scores))
         found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     kept = read_kept()
     kept[identify(options, model, seed)] = found
     write_json(KEPT, dict(sorted(kept.items())))
     print(identify(options, model, seed), json.dumps(found), flush=True)
+
+
+def list_results(scores: Scores) -> dict[str, Any]:
+    """What two delegates are compared by: rankings' metrics of each query, clicks themselves."""
+    if scores.clicks is not None:
+        return list_clicks(scores)
+    return {name: np.asarray(values) for name, values in scores.per_query.items() if "@" in name}
 
 
 def limit_torch(threads: int) -> None:
@@ -159,12 +173,18 @@ def compare(options: argparse.Namespace) -> None:
     kept, (first, other) = read_kept(), options.names
     for part in ("valid", "test"):
         means: list[dict[str, Any]] = []
+        clicks: list[list[dict[str, Any]]] = []
         seeds = [s for s in range(99) if all(f"{options.dataset} | {n} | {s}" in kept for n in options.names)]
         for name in (first, other):
             rows = [kept[f"{options.dataset} | {name} | {seed}"] for seed in seeds]
             files = [options.work / row["queries"] / f"{part}.npz" for row in rows if part in row]
             found = [read_arrays(file) for file in files if file.is_file()]
+            clicks.append([each for each in found if "probability" in each])
             means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
+        if all(clicks):
+            for line in compare_clicks(*clicks):
+                print(f"{part} {line.replace('|', f'{first} - {other}')}")
+            continue
         for metric in [m for m in COMPARED if all(m in x for x in means)]:
             asked = ~np.isnan(means[0][metric])
             gap, base = (means[0][metric] - means[1][metric])[asked], means[1][metric][asked].mean()

@@ -5,6 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reasonrec_core.evaluate.ctr_metrics import auc
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 IMPORT_ALL = """
@@ -29,3 +35,36 @@ def test_every_benchmark_can_be_imported_together_with_the_others() -> None:
     )
     assert done.stdout == ""
     assert len(list(BENCHMARKS.glob("*.py"))) > 40
+
+
+def test_click_models_are_compared_over_seeds_by_resampled_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from click_pairs import compare_clicks
+
+    rng = np.random.default_rng(0)
+    users = np.sort(rng.integers(0, 80, 1200)).astype(np.int32)
+    truth = rng.normal(size=1200)
+    label = (rng.random(1200) < 1 / (1 + np.exp(-truth))).astype(np.float64)
+
+    def answer(noise: float) -> dict[str, Any]:
+        probability = 1 / (1 + np.exp(-truth - noise * rng.normal(size=1200)))
+        return {"users": users, "query": np.arange(1200), "label": label, "probability": probability}
+
+    good, bad = [answer(0.1), answer(0.1)], [answer(2.0), answer(2.0)]
+    lines = dict(line.split(" |, 2 seeds: ") for line in compare_clicks(good, bad))
+    areas = [np.mean([auc(label, each["probability"]) for each in some]) for some in (good, bad)]
+    found, low, high = (float(x) for x in lines["AUC"].replace("(", "").replace(")", "").replace("to", "").split())
+    assert found == pytest.approx(areas[0] - areas[1], abs=1e-4)
+    draws = []
+    for _ in range(300):  # the same by drawing users with all their rows, and the AUC of those
+        rows = np.concatenate([np.flatnonzero(users == u) for u in rng.choice(np.unique(users), len(np.unique(users)))])
+        some = [
+            np.mean([auc(label[rows], each["probability"][rows]) for each in each_side]) for each_side in (good, bad)
+        ]
+        draws.append(some[0] - some[1])
+    assert low == pytest.approx(np.quantile(draws, 0.025), abs=0.01)
+    assert high == pytest.approx(np.quantile(draws, 0.975), abs=0.01)
+    assert lines["LogLoss"].startswith("-")
+    assert all(line.endswith("+0.0000 (+0.0000 to +0.0000)") for line in compare_clicks(good, good))
+    with pytest.raises(ValueError, match="same clicks"):
+        compare_clicks(good, [{**each, "label": 1 - label} for each in bad])

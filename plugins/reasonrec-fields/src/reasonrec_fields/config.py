@@ -50,3 +50,13 @@ class DCNv2Config(FieldConfig):
     """DCNv2."""
 
     crosses: int = Field(3, ge=1, description="Cross layers.")
+
+
+class ClickBlendConfig(Settings):
+    """Click models together."""
+
+    members: tuple[str, ...] = Field(
+        ("lightgbm-ctr", "dcnv2"),
+        min_length=2,
+        description="Delegates of the pipeline, by their labels, that are fitted with its settings and weighed.",
+    )

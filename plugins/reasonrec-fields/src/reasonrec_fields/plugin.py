@@ -5,7 +5,15 @@ from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 
 @hookimpl
 def reasonrec_delegates() -> list[ComponentSpec]:
-    """The click models."""
+    """The click models, and what weighs several of them."""
+    blend = "Click probability by several click delegates of the pipeline, weighed on validation"
+    return [
+        ComponentSpec("click-blend", "reasonrec_fields.blend:ClickBlend", blend, ("ctr",)),
+        *_networks(),
+    ]
+
+
+def _networks() -> list[ComponentSpec]:
     return [
         ComponentSpec(name, f"reasonrec_fields.delegates:{model}", summary, ("ctr",))
         for name, model, summary in (
