@@ -34,9 +34,11 @@ def compare_clicks(first: Sequence[Mapping[str, Any]], other: Sequence[Mapping[s
         first, other: of each seed what `list_clicks` gave, the same seeds for both.
 
     Raises:
-        ValueError: they did not answer the same clicks.
+        ValueError: they did not answer the same clicks, or have different seeds.
     """
     answers = [*first, *other]
+    if len(first) != len(other):
+        raise ValueError(f"one has answers of {len(first)} seeds, the other of {len(other)}; measure the rest")
     for each in answers:
         if any(not np.array_equal(each[name], answers[0][name]) for name in ("users", "query", "label")):
             raise ValueError("the two were not asked about the same clicks; measure them again")
