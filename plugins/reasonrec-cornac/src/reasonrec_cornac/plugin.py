@@ -8,11 +8,5 @@ from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 @hookimpl
 def reasonrec_delegates() -> list[ComponentSpec]:
     """One delegate for all of Cornac's models of users and items."""
-    return [
-        ComponentSpec(
-            "cornac",
-            "reasonrec_cornac.delegate:CornacDelegate",
-            "Any of Cornac's models of users and items, by name",
-            ("sequential", "direct"),
-        )
-    ]
+    summary = "Any of Cornac's models of users and items, by name"
+    return [ComponentSpec("cornac", "reasonrec_cornac.delegate:CornacDelegate", summary, ("sequential", "direct"))]

@@ -28,71 +28,55 @@ def take_state(model: Any) -> tuple[Any, Arrays]:
 def put_state(model: Any, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Give a model, made with the same settings, what `take_state` found."""
     for name, what in state.items():
+        made = _make(what, arrays)
         if what["kind"] == "module":
-            _fill(getattr(model, name), what["names"], name, arrays)
+            getattr(model, name).load_state_dict(made)
+            getattr(model, name).eval()
         else:
-            setattr(model, name, _make(what, arrays))
-
-
-def has_modules(state: Mapping[str, Any]) -> bool:
-    """Whether the model has networks, which it must have built before they can be filled."""
-    return any(what["kind"] == "module" for what in state.values())
+            setattr(model, name, made)
 
 
 def _take(value: Any, path: str, arrays: Arrays) -> Any:
     """What says how to make the value again; None where it is nothing that can be kept."""
-    if isinstance(value, float):  # as words: JSON has no infinity
-        return {"kind": "float", "value": repr(float(value))}
     if isinstance(value, PLAIN):
         return {"kind": "plain", "value": value}
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
-        arrays[path] = np.asarray(value)
-        return {"kind": "array", "key": path}
-    if sparse.issparse(value):
-        rows = value.tocsr()
-        arrays |= {f"{path}.{part}": getattr(rows, part) for part in ("data", "indices", "indptr")}
-        return {"kind": "sparse", "key": path, "format": value.format, "shape": list(rows.shape)}
-    if isinstance(value, list | tuple):
-        parts = [_take(each, f"{path}.{n}", arrays) for n, each in enumerate(value)]
-        return None if None in parts else {"kind": type(value).__name__, "parts": parts}
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            return None
-        found = {key: _take(each, f"{path}.{key}", arrays) for key, each in value.items()}
-        return None if None in found.values() else {"kind": "dict", "parts": found}
+    kind = type(value).__name__
     if hasattr(value, "state_dict") and hasattr(value, "named_parameters"):
-        weights = {name: tensor.detach().cpu().numpy() for name, tensor in value.state_dict().items()}
-        arrays |= {f"{path}.{name}": tensor for name, tensor in weights.items()}
-        return {"kind": "module", "names": list(weights)}
-    if hasattr(value, "detach"):
-        arrays[path] = value.detach().cpu().numpy()
-        return {"kind": "tensor", "key": path}
-    return None
+        kind, value = "module", dict(value.state_dict())
+    elif hasattr(value, "detach"):
+        kind, value = "tensor", value.detach().cpu().numpy()
+    elif sparse.issparse(value):
+        rows = value.tocsr()
+        kind, value = "sparse", [rows.data, rows.indices, rows.indptr, list(value.shape), value.format]
+    if isinstance(value, float | np.ndarray | np.generic):  # a float, too: JSON has no infinity
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            return None
+        arrays[path] = array
+        return {"kind": kind, "key": path}
+    if not isinstance(value, list | tuple | dict):
+        return None
+    named = value if isinstance(value, dict) else {str(n): each for n, each in enumerate(value)}
+    parts = {name: _take(each, f"{path}.{name}", arrays) for name, each in named.items()}
+    kept = None not in parts.values() and all(isinstance(name, str) for name in parts)
+    return {"kind": kind, "parts": parts} if kept else None
 
 
 def _make(what: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
-    kind, key = what["kind"], what.get("key", "")
+    kind = what["kind"]
     if kind == "plain":
         return what["value"]
-    if kind == "float":
-        return float(what["value"])
-    if kind == "array":
-        return arrays[key]
+    if "key" in what:
+        found = arrays[what["key"]]
+        if kind == "tensor":
+            import torch
+
+            return torch.from_numpy(np.asarray(found))
+        return found if kind == "ndarray" else found.item()
+    parts = {name: _make(each, arrays) for name, each in what["parts"].items()}
     if kind == "sparse":
-        parts = tuple(arrays[f"{key}.{part}"] for part in ("data", "indices", "indptr"))
-        return sparse.csr_matrix(parts, shape=what["shape"]).asformat(what["format"])
-    if kind == "dict":
-        return {name: _make(each, arrays) for name, each in what["parts"].items()}
-    if kind == "tensor":
-        import torch
-
-        return torch.from_numpy(arrays[key])
-    made = [_make(each, arrays) for each in what["parts"]]
-    return tuple(made) if kind == "tuple" else made
-
-
-def _fill(module: Any, names: list[str], path: str, arrays: Mapping[str, Any]) -> None:
-    import torch
-
-    module.load_state_dict({name: torch.from_numpy(np.asarray(arrays[f"{path}.{name}"])) for name in names})
-    module.eval()
+        data, indices, indptr, shape, form = parts.values()
+        return sparse.csr_matrix((data, indices, indptr), shape=shape).asformat(form)
+    if kind in ("list", "tuple"):
+        return (tuple if kind == "tuple" else list)(parts.values())
+    return parts
