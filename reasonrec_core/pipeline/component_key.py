@@ -22,14 +22,17 @@ CORE_DISTRIBUTIONS = ("reasonrec", "reasonrec-core")
 
 
 def component_key(registry: Registry, kind: Kind, name: str, settings: object = None) -> dict[str, Any]:
-    """The part of a stage's key that a component is responsible for, by what it is called in a message."""
-    plugin = registry.spec(kind, name)
+    """The part of a stage's key that a component is responsible for, by what it is called in a message.
+
+    One that holds others says which, as a kind, a name and settings each (``list_parts``).
+    """
+    plugin, parts = registry.spec(kind, name), getattr(registry.load(kind, name), "list_parts", None)
     return {
         "component": [kind, name],
         "settings": settings,
         "version": [plugin.distribution, plugin.version],
         "code": hash_source(plugin),
-    }
+    } | ({"parts": [component_key(registry, *part) for part in parts(settings)]} if parts else {})
 
 
 def hash_source(plugin: Registered) -> str | None:

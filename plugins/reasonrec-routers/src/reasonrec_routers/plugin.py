@@ -36,6 +36,13 @@ def reasonrec_routers() -> list[ComponentSpec]:
 
 
 @hookimpl
+def reasonrec_delegates() -> list[ComponentSpec]:
+    """A level of a cascade that is a policy itself."""
+    target = "reasonrec_routers.policy_delegate:PolicyDelegate"
+    return [ComponentSpec("policy", target, "Another policy as a delegate: a cheaper level", RANKING)]
+
+
+@hookimpl
 def reasonrec_uncertainty() -> list[ComponentSpec]:
     """Estimators that are read off an answer, or off the length of a history."""
     module = "reasonrec_routers.uncertainty"

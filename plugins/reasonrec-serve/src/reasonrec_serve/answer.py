@@ -104,7 +104,7 @@ class Answer:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """Of the policy; empty where a delegate answered, and where no answer is given.
+        """Of the policy, or of a delegate that takes steps (`policy`); empty where another answered, or nobody.
 
         They are worked out when they are first asked for: it takes about as long as the answer itself.
         """
