@@ -52,9 +52,10 @@ def test_gradients_agree_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda h, e, b: softmax.loss(h, e, b, targets, weights), (states, table, bias))
 
 
-def test_large_logits_stay_finite() -> None:
+@pytest.mark.parametrize("softmax", [FullSoftmax(), SampledSoftmax(9)])
+def test_large_logits_stay_finite(softmax: FullSoftmax | SampledSoftmax) -> None:
     states, table, bias, targets, _ = problem(4, 5, dtype=torch.float32)
-    loss = FullSoftmax().loss(states * 1e4, table, bias, targets)
+    loss = softmax.loss(states * 1e4, table, bias, targets)
     assert torch.isfinite(loss)
     assert all(torch.isfinite(g).all() for g in torch.autograd.grad(loss, (states, table, bias)))
 
@@ -68,11 +69,14 @@ def test_nothing_to_learn_from_is_no_loss(softmax: FullSoftmax | SampledSoftmax,
     assert all((g == 0).all() for g in torch.autograd.grad(loss, (states, table, bias)))
 
 
-def test_bfloat16_products_come_close() -> None:
+@pytest.mark.parametrize("softmax", [FullSoftmax(), SampledSoftmax(40)])
+def test_bfloat16_products_come_close(softmax: FullSoftmax | SampledSoftmax) -> None:
     states, table, bias, targets, _ = problem(64, 50, d=16, dtype=torch.float32)
-    exact = FullSoftmax().loss(states, table, bias, targets)
+    torch.manual_seed(0)
+    exact = softmax.loss(states, table, bias, targets)
+    torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = FullSoftmax().loss(states, table, bias, targets)
+        rough = softmax.loss(states, table, bias, targets)
     assert rough.dtype == torch.float32
     assert rough.item() != exact.item()
     assert rough.item() == pytest.approx(exact.item(), rel=0.01)
@@ -92,6 +96,34 @@ def test_sampled_normaliser_is_unbiased(popular: bool) -> None:
     error = sums.std() / 4000**0.5
     assert abs(sums.mean() - logits.exp().sum()) < 4 * error
     assert error < 0.05 * logits.exp().sum()
+
+
+@given(
+    rows=st.integers(1, 7),
+    items=st.integers(2, 6),
+    negatives=st.integers(1, 9),
+    chunk=st.integers(1, 8),
+    weighted=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_equals_cross_entropy_over_the_sample(
+    rows: int, items: int, negatives: int, chunk: int, weighted: bool, seed: int
+) -> None:
+    states, table, bias, targets, weights = problem(rows, items, seed=seed)
+    sampled = SampledSoftmax(negatives, chunk_bytes=chunk * negatives * 8)
+    torch.manual_seed(seed)
+    loss = sampled.loss(states, table, bias, targets, weights if weighted else None)
+    torch.manual_seed(seed)
+    drawn, shift = sampled._draw(items, states.device)
+    own = (states * table[targets]).sum(1) + bias[targets]
+    others = (states @ table[drawn].T + bias[drawn] - shift).masked_fill(drawn == targets[:, None], -torch.inf)
+    share = weights / weights.sum() if weighted else torch.full((rows,), 1 / rows)
+    wanted = ((torch.cat([own[:, None], others], 1).logsumexp(1) - own) * share).sum()
+    assert loss.item() == pytest.approx(wanted.item())
+    learned = torch.autograd.grad(3 * loss, (states, table, bias))
+    for mine, theirs in zip(learned, torch.autograd.grad(3 * wanted, (states, table, bias)), strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_popular_items_are_drawn_by_their_counts() -> None:

@@ -8,14 +8,14 @@ The two over the catalogue share one interface (`Softmax`), so that a model is w
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from reasonrec_core.types import Int64
+from reasonrec_torch.fused_losses import FusedCrossEntropy, FusedSampledCrossEntropy
 
 CPU_CHUNK = 3 << 19
 """Bytes of logits at once on a CPU (1.5 MiB): they stay in the cache between the passes that read them."""
@@ -67,12 +67,9 @@ class FullSoftmax:
         self, states: Tensor, table: Tensor, bias: Tensor, targets: Tensor, weights: Tensor | None = None
     ) -> Tensor:
         """See `Softmax.loss`."""
-        kind = states.device.type
-        wanted = self.dtype or (torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else table.dtype)
-        size = self.chunk_bytes or (CPU_CHUNK if kind == "cpu" else GPU_CHUNK)
-        rows = max(1, size // (len(table) * table.element_size()))
-        share = _shares(targets, weights, table.dtype)
-        loss: Tensor = _FusedCrossEntropy.apply(states, table, bias, targets, share, self.smoothing, rows, wanted)
+        rows, share = _count_rows(table, len(table), self.chunk_bytes), _shares(targets, weights, table.dtype)
+        dtype = self.dtype or _product_type(table)
+        loss: Tensor = FusedCrossEntropy.apply(states, table, bias, targets, share, self.smoothing, rows, dtype)
         return loss
 
 
@@ -82,16 +79,24 @@ class SampledSoftmax:
     Negatives are drawn with replacement from q, and each logit is corrected by -log(m q) (logQ; Bengio and Senécal,
     2008, section 3; Jean et al., 2015): the sum of exponentials is then an unbiased estimate of the full one.
     A negative that is a row's own target is left out of that row. Draws come from torch's generator of the device.
+    `loss` computes the gradients with the loss, a few rows at a time, like `FullSoftmax`.
 
     Args:
         negatives: m, how many are drawn per call.
         counts: int64[n], how often each item occurs: q is proportional to ``count ** power``, and an item without
             any counts as half of one, so that every item can be drawn; None draws all items alike.
         power: 1 draws by popularity, smaller values flatten it (Mikolov et al., 2013, use 0.75).
+        chunk_bytes: size of a chunk's logits; by default what suits the device.
     """
 
-    def __init__(self, negatives: int = 1024, counts: Int64 | None = None, power: float = 0.75) -> None:
-        self.negatives = negatives
+    def __init__(
+        self,
+        negatives: int = 1024,
+        counts: Int64 | None = None,
+        power: float = 0.75,
+        chunk_bytes: int | None = None,
+    ) -> None:
+        self.negatives, self.chunk_bytes = negatives, chunk_bytes
         self._log_q: Tensor | None = None
         self._edges: Tensor | None = None
         if counts is not None:
@@ -105,10 +110,12 @@ class SampledSoftmax:
         """See `Softmax.loss`."""
         drawn, shift = self._draw(len(table), table.device)
         own = (states * table[targets]).sum(dim=1, dtype=table.dtype) + bias[targets]
-        others = (states @ table[drawn].T).to(table.dtype) + (bias[drawn] - shift)
-        others = others.masked_fill(drawn == targets[:, None], -torch.inf)
-        losses = torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own
-        return (losses * _shares(targets, weights, losses.dtype)).sum()
+        rows, share = _count_rows(table, self.negatives, self.chunk_bytes), _shares(targets, weights, table.dtype)
+        hits = _find_hits(drawn, targets)
+        loss: Tensor = FusedSampledCrossEntropy.apply(
+            states, table[drawn], bias[drawn] - shift, own, hits, share, rows, _product_type(table)
+        )
+        return loss
 
     def loss_of_groups(self, states: Tensor, groups: Tensor, table: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
         """The mean over P targets, of which many follow the same state: exponentials are summed once for each state.
@@ -201,69 +208,31 @@ def listwise_loss(scores: Tensor, relevance: Tensor, mask: Tensor | None = None)
     return -terms.sum() / some
 
 
+def _find_hits(drawn: Tensor, targets: Tensor) -> Tensor:
+    """int64[2, H]: rows, ascending, and places in int64[m] ``drawn`` that hold the row's own of int64[N] targets."""
+    found, order = drawn.sort()
+    low = torch.searchsorted(found, targets)
+    many = torch.searchsorted(found, targets, right=True) - low
+    row = torch.arange(len(targets), device=drawn.device).repeat_interleave(many)
+    within = torch.arange(len(row), device=drawn.device) - (many.cumsum(0) - many)[row]
+    return torch.stack([row, order[low[row] + within]])
+
+
+def _count_rows(table: Tensor, columns: int, size: int | None) -> int:
+    """Rows of a chunk of logits with so many columns; ``size`` in bytes, by default what suits the device."""
+    size = size or (CPU_CHUNK if table.device.type == "cpu" else GPU_CHUNK)
+    return max(1, size // (columns * table.element_size()))
+
+
+def _product_type(table: Tensor) -> torch.dtype:
+    """Of matrix products: autocast's, where it is on."""
+    kind = table.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else table.dtype
+
+
 def _shares(targets: Tensor, weights: Tensor | None, dtype: torch.dtype) -> Tensor:
     """float[N]: what each row counts in the mean."""
     if weights is None:
         return torch.full(targets.shape, 1.0 / max(1, len(targets)), device=targets.device, dtype=dtype)
     weights = weights.detach().to(dtype)
     return weights / weights.sum().clamp(min=torch.finfo(dtype).tiny)
-
-
-class _FusedCrossEntropy(torch.autograd.Function):
-    """The loss and its gradients, chunk by chunk.
-
-    With p = softmax(z), share w of the row, smoothing s and n items:
-    loss = w (logsumexp(z) - (1 - s) z_target - s mean(z)), and dloss/dz = w (p - (1 - s) onehot - s / n).
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        states: Tensor,
-        table: Tensor,
-        bias: Tensor,
-        targets: Tensor,
-        share: Tensor,
-        smoothing: float,
-        rows: int,
-        dtype: torch.dtype,
-    ) -> Tensor:
-        learn = any(ctx.needs_input_grad[:3])
-        d_states, d_table, d_bias = torch.empty_like(states), torch.zeros_like(table), torch.zeros_like(bias)
-        low = table.to(dtype)
-        logits = table.new_empty(min(rows, len(states)), len(table))
-        total = table.new_zeros(())
-        with torch.autocast(states.device.type, enabled=False):
-            for start in range(0, len(states), rows):
-                part = slice(start, min(start + rows, len(states)))
-                h, y, w = states[part].to(dtype), targets[part, None], share[part, None]
-                z = logits[: len(h)]
-                if dtype == table.dtype:
-                    torch.addmm(bias, h, low.T, out=z)
-                else:
-                    z.copy_(h @ low.T).add_(bias)
-                aim = (1 - smoothing) * z.gather(1, y) + (smoothing * z.mean(1, keepdim=True) if smoothing else 0)
-                top = z.amax(1, keepdim=True)
-                mass = z.sub_(top).exp_().sum(1, keepdim=True)
-                total += (w * (mass.log() + top - aim)).sum()
-                if not learn:
-                    continue
-                z.mul_(w / mass)
-                if smoothing:
-                    z.sub_(w * (smoothing / len(table)))
-                z.scatter_add_(1, y, w * (smoothing - 1))
-                g = z.to(dtype)
-                d_states[part] = g @ low
-                d_bias += z.sum(0)
-                if dtype == table.dtype:
-                    d_table.addmm_(g.T, h)
-                else:
-                    d_table += g.T @ h
-        ctx.save_for_backward(d_states, d_table, d_bias)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        d_states, d_table, d_bias = ctx.saved_tensors
-        return d_states * grad.to(d_states.dtype), d_table * grad, d_bias * grad, None, None, None, None, None
