@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from reasonrec_torch.dropout import dropout
 from reasonrec_torch.history_encoder import HistoryEncoder, pick_positions
 from reasonrec_torch.item_encoder import SPREAD
 from torch import Tensor, nn
@@ -51,9 +52,9 @@ class ThinkingLayer(nn.Module):
 
     def think(self, x: Tensor, mixed: Tensor) -> Tensor:
         """float[B, L, d] for the layer's input and what its mixer made of it."""
-        x = self.first(x + F.dropout(mixed, self.rate, self.training))
-        thought = self.narrow(F.dropout(F.gelu(self.widen(x)), self.rate, self.training))
-        out: Tensor = self.second(x + F.dropout(thought, self.rate, self.training))
+        x = self.first(x + dropout(mixed, self.rate, self.training))
+        thought = self.narrow(dropout(F.gelu(self.widen(x)), self.rate, self.training))
+        out: Tensor = self.second(x + dropout(thought, self.rate, self.training))
         return out
 
 
@@ -135,7 +136,7 @@ class InterestEncoder(SequenceEncoder):
     def forward(self, x: Tensor) -> Tensor:
         """See `SequenceEncoder.forward`. Not causal: only the last position of each row is a prediction."""
         positions, real = self.positions[: x.shape[1]], (x != 0).any(-1)
-        x = F.dropout(self.norm(x), self.rate, self.training)
+        x = dropout(self.norm(x), self.rate, self.training)
         for layer in self.layers:
             x = layer(x, positions, real)
         return x
@@ -182,7 +183,7 @@ class ConvolutionEncoder(SequenceEncoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `SequenceEncoder.forward`."""
-        x = F.dropout(self.norm(x), self.rate, self.training)
+        x = dropout(self.norm(x), self.rate, self.training)
         for layer in self.layers:
             x = layer(x)
         return x
@@ -201,5 +202,5 @@ class RecurrentEncoder(SequenceEncoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `SequenceEncoder.forward`."""
-        states: Tensor = self.outward(self.reader(F.dropout(x, self.rate, self.training))[0])
+        states: Tensor = self.outward(self.reader(dropout(x, self.rate, self.training))[0])
         return states

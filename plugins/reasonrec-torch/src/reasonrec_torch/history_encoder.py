@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reasonrec_torch.dropout import causal_attention, dropout
 from reasonrec_torch.encoder_arrays import make_low_pass
 from reasonrec_torch.item_encoder import SPREAD
 
@@ -52,7 +53,7 @@ class CausalAttention(nn.Module):
         rate = self.dropout if self.training else 0.0
         if at is None:
             q, k, v = self._split(self.inward(x), 3)
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=rate)
+            mixed = causal_attention(q, k, v, rate)
         else:
             weight, bias = self.inward.weight, self.inward.bias
             (q,) = self._split(F.linear(pick_positions(x, at), weight[:width], bias[:width]), 1)
@@ -95,9 +96,9 @@ class EncoderLayer(nn.Module):
             looked = looked + (1 - self.share) * self.attention(x, at)
         if self.filter is not None:
             looked = looked + self.share * self.filter(x, at)
-        x = self.first(pick_positions(x, at) + F.dropout(looked, self.rate, self.training))
-        thought = self.narrow(F.dropout(F.gelu(self.widen(x)), self.rate, self.training))
-        out: Tensor = self.second(x + F.dropout(thought, self.rate, self.training))
+        x = self.first(pick_positions(x, at) + dropout(looked, self.rate, self.training))
+        thought = self.narrow(dropout(F.gelu(self.widen(x)), self.rate, self.training))
+        out: Tensor = self.second(x + dropout(thought, self.rate, self.training))
         return out
 
 
@@ -136,7 +137,7 @@ class HistoryEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """For float[B, L, d] items 1 + K tensors of that shape: the states, then each refinement, the answer last."""
-        x = F.dropout(self.norm(x + self.positions[: x.shape[1]]), self.rate, self.training)
+        x = dropout(self.norm(x + self.positions[: x.shape[1]]), self.rate, self.training)
         for layer in self.layers:
             x = layer(x)
         found = [x]
