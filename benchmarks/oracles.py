@@ -104,7 +104,8 @@ def compare_interests() -> tuple[Tensor, Tensor]:
     other = ItemToInterestAggregation(50, 64, 5)
     other.theta.data = layer.keys.weight.data.T
     x = torch.randn(30, 50, 64)
-    return layer._sum_up(layer.keys(x), x, torch.ones(30, 50, dtype=torch.bool))[:, 0], other(x)
+    weights, sums = layer._weigh(layer.keys(x), torch.ones(30, 50, dtype=torch.bool))
+    return ((weights / sums).mT @ x.unsqueeze(1))[:, 0], other(x)
 
 
 def make_rows(config: FieldConfig) -> tuple[Mapping[str, Tensor], tuple[Any, ...]]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from reasonrec_sequence.config import AttentionConfig, BSARecConfig, ConvFormerConfig, LightSANsConfig, SequenceConfig
 from reasonrec_sequence.network import SequenceEncoder
 
-STEEP = 60.0
-"""Differences of attention logits beyond this are cut: exp(-60) is 0 beside 1, and 1 / exp(-60) is finite."""
+STEEP = 40.0
+"""Differences of attention logits beyond this are cut: exp(-40) is 0 beside 1, and its inverse squared is finite."""
 
 
 class AttentionEncoder(SequenceEncoder):
@@ -75,52 +75,63 @@ class InterestLayer(ThinkingLayer):
         self.keys, self.values = nn.Linear(d, k, bias=False), nn.Linear(d, k, bias=False)
         self.where = nn.Linear(d, 2 * d)
 
-    def forward(self, x: Tensor, positions: Tensor, real: Tensor, at: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         """float[B, L, d] for float[B, L, d], the float[L, d] vectors of positions, and bool[B, L], no padding.
 
-        With int64[B] positions ``at`` float[B, 1, d], what comes out there.
+        What is summed up for a position is never made: with weights w and their running sums, its logits are
+        ``tril(Q K^T) w / sums``, and what it sees is a float[L, L] matrix times V, to which that of the order is added.
         """
-        rows, length, width = x.shape
-        asked = pick_positions(x, at)
-        weight, bias = self.inward.weight, self.inward.bias
-        q = F.linear(asked, weight[:width], bias[:width])
-        k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
-        places = torch.arange(length, device=x.device)
-        past = real if at is None else real & (places <= at[:, None])
-        whole = at is not None or not self.causal
-        keys, values = (self._sum_up(of(y), y, past, whole) for of, y in ((self.keys, k), (self.values, v)))
-        q, keys, values = self._split(q), self._split(keys), self._split(values)
-        scale = (width // self.heads) ** -0.5
-        weights = torch.einsum("blhe,blkhe->blhk", q, keys) * scale
-        seen = torch.einsum("blhk,blkhe->blhe", weights.softmax(-1), values)
+        q, k, v = self.inward(x).chunk(3, dim=-1)
+        of_keys, of_values = (self._weigh(logits, real) for logits in (self.keys(k), self.values(v)))
+        q, k, v = (self._split(part) for part in (q, k, v))
+        logits = self._earlier(q @ k.mT * self._scale) @ of_keys[0] / of_keys[1]
+        shares = self._earlier((logits.softmax(-1) / of_values[1]) @ of_values[0].mT)
         q, k = (self._split(part) for part in self.where(positions).chunk(2, dim=-1))
-        order = torch.einsum("lhe,mhe->lhm", q, k)[places if at is None else at] * scale
-        visible = past[:, None, None, :]
-        if at is not None:
-            order = order.unsqueeze(1)
-        elif self.causal:
-            visible = visible & torch.ones(length, length, dtype=torch.bool, device=x.device).tril()[:, None]
-        order = order.masked_fill(~visible, -torch.inf).softmax(-1).nan_to_num(0.0)
-        seen = seen + torch.einsum("blhm,bmhe->blhe", order, self._split(v))
-        return self.think(asked, self.outward(seen.reshape(rows, -1, width)))
+        visible = self._earlier(real[:, None, None, :].expand(-1, 1, x.shape[1], -1))
+        order = (q @ k.mT * self._scale).masked_fill(~visible, -torch.inf).softmax(-1).nan_to_num(0.0)
+        return self.think(x, self.outward(((shares + order) @ v).transpose(1, 2).flatten(2)))
+
+    def last(self, x: Tensor, positions: Tensor, real: Tensor, at: Tensor) -> Tensor:
+        """float[B, 1, d]: what comes out at the int64[B] positions ``at``, for the rest as of `forward`.
+
+        Sums of maps are maps of sums, so that keys and values are made of the k + heads sums alone.
+        """
+        rows, width, count = len(x), x.shape[2], self.keys.out_features
+        asked, past = pick_positions(x, at), real & (torch.arange(x.shape[1], device=x.device) <= at[:, None])
+        (to_q, to_k, to_v), (add_q, add_k, add_v) = self.inward.weight.chunk(3), self.inward.bias.chunk(3)
+        to_ask, to_find = self.where.weight.chunk(2)
+        ask = F.linear(positions[at], to_ask, self.where.bias[:width]).view(rows, self.heads, 1, -1)
+        order = (ask @ to_find.view(self.heads, -1, width)).squeeze(2) @ positions.T * self._scale
+        summing = torch.cat([self.keys.weight @ to_k, self.values.weight @ to_v])
+        logits = torch.cat([summing @ x.mT, order], 1).masked_fill(~past[:, None, :], -torch.inf)
+        sums = logits.softmax(-1).nan_to_num(0.0) @ x
+        some = past.any(1)[:, None, None]
+        keys = self._split(F.linear(sums[:, :count], to_k) + add_k * some)
+        values = self._split(F.linear(sums[:, count:], to_v) + add_v * some)
+        weights = self._split(F.linear(asked, to_q, add_q)) @ keys.mT * self._scale
+        ordered = values[:, :, count:].diagonal(dim1=1, dim2=2).mT.flatten(1).unsqueeze(1)
+        seen = (weights.softmax(-1) @ values[:, :, :count]).transpose(1, 2).flatten(2) + ordered
+        return self.think(asked, self.outward(seen))
+
+    @property
+    def _scale(self) -> float:
+        return float((self.inward.in_features // self.heads) ** -0.5)
 
     def _split(self, x: Tensor) -> Tensor:
-        """float[..., heads, d / heads] of float[..., d]."""
-        return x.reshape(*x.shape[:-1], self.heads, -1)
+        """float[..., heads, L, d / heads] of float[..., L, d]."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
 
-    def _sum_up(self, weights: Tensor, x: Tensor, real: Tensor, whole: bool) -> Tensor:
-        """float[B, L, k, d]: float[B, L, d] averaged up to each position by the softmax of float[B, L, k].
+    def _earlier(self, x: Tensor) -> Tensor:
+        """float[..., L, L]: only what is not after each position; all of it where the whole row is seen."""
+        return x.tril() if self.causal else x
 
-        ``whole``: float[B, 1, k, d], over all positions at once.
-        """
-        weights = weights.masked_fill(~real.unsqueeze(-1), -torch.inf)
-        top = weights.amax(1, keepdim=True).nan_to_num(neginf=0.0)
-        weights = (weights - top).clamp(min=-STEEP).exp() * real.unsqueeze(-1)
-        if whole:
-            total = weights.sum(1).clamp(min=1e-30)
-            return (torch.einsum("blk,bld->bkd", weights, x) / total.unsqueeze(-1)).unsqueeze(1)
-        total = weights.cumsum(1).clamp(min=1e-30)
-        return (weights.unsqueeze(-1) * x.unsqueeze(2)).cumsum(1) / total.unsqueeze(-1)
+    def _weigh(self, logits: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """float[B, 1, L, k] weights of positions in a sum, and their sums, up to each position or float[B, 1, 1, k]."""
+        logits = logits.masked_fill(~real.unsqueeze(-1), -torch.inf)
+        top = logits.amax(1, keepdim=True).nan_to_num(neginf=0.0)
+        weights = (logits - top).clamp(min=-STEEP).exp() * real.unsqueeze(-1)
+        sums = weights.cumsum(1) if self.causal else weights.sum(1, keepdim=True)
+        return weights.unsqueeze(1), sums.clamp(min=1e-30).unsqueeze(1)
 
 
 class InterestEncoder(SequenceEncoder):
@@ -147,7 +158,7 @@ class InterestEncoder(SequenceEncoder):
         x = self.norm(x)
         for layer in self.layers[:-1]:
             x = layer(x, positions, real)
-        out: Tensor = self.layers[-1](x, positions, real, at)[:, 0]
+        out: Tensor = self.layers[-1].last(x, positions, real, at)[:, 0]
         return out
 
 
