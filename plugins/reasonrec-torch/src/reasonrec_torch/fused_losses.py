@@ -32,6 +32,7 @@ class FusedCrossEntropy(torch.autograd.Function):
         rows: int,
         dtype: torch.dtype,
     ) -> Tensor:
+        """Scalar, for float[N, d], float[n, d], float[n], int64[N] and float[N], ``rows`` of them at a time."""
         learn = any(ctx.needs_input_grad[:3])
         d_states, d_table, d_bias = torch.empty_like(states), torch.zeros_like(table), torch.zeros_like(bias)
         low = table.to(dtype)
@@ -69,6 +70,7 @@ class FusedCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients that `forward` left."""
         d_states, d_table, d_bias = ctx.saved_tensors
         return d_states * grad.to(d_states.dtype), d_table * grad, d_bias * grad, None, None, None, None, None
 
