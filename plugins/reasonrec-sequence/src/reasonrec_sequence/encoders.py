@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from reasonrec_torch.dropout import dropout
@@ -119,7 +121,7 @@ class InterestLayer(ThinkingLayer):
 
     def _split(self, x: Tensor) -> Tensor:
         """float[..., heads, L, d / heads] of float[..., L, d]."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(-3, -2)
 
     def _earlier(self, x: Tensor) -> Tensor:
         """float[..., L, L]: only what is not after each position; all of it where the whole row is seen."""
@@ -158,8 +160,7 @@ class InterestEncoder(SequenceEncoder):
         x = self.norm(x)
         for layer in self.layers[:-1]:
             x = layer(x, positions, real)
-        out: Tensor = self.layers[-1].last(x, positions, real, at)[:, 0]
-        return out
+        return cast(InterestLayer, self.layers[-1]).last(x, positions, real, at)[:, 0]
 
 
 class ConvolutionLayer(ThinkingLayer):
