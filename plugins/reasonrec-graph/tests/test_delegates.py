@@ -208,7 +208,7 @@ def test_the_alignments_bring_content_and_ids_together(world: Tiny) -> None:
         with torch.no_grad():
             network = networks[0].eval()
             rows = network.graph.degrees > 0
-            own, (_, text) = network.items[rows], (view[rows] for view in network.content.views(network.prepared))
+            own, (_, text) = network.items[rows], network.content.views(network.prepared, rows)
             return float(contrast(own, text, 0.2)), float(transport(own, text, 0.05))
 
     free, single, whole = measure("none"), measure("infonce"), measure("transport")

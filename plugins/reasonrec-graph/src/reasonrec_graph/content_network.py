@@ -94,7 +94,7 @@ class RecGOATNetwork(ContentNetwork[RecGOATConfig, AttentiveContent]):
         if config.align == "none" or not config.ids:
             return {}
         rows = self.draw_items(batch)
-        own, views = self.items[rows], [view[rows] for view in self.content.views(self.prepared)]
+        own, views = self.items[rows], self.content.views(self.prepared, rows)
         if config.align in ("infonce", "both"):
             losses = [contrast(own, view, config.infonce_temperature) for view in views]
             found["infonce"] = (config.infonce_weight, torch.stack(losses).mean())
@@ -127,7 +127,7 @@ class SSRNetwork(ContentNetwork[SSRConfig, SpectralContent]):
             found["consistency"] = (config.consistency, (cosines[0] - cosines[1]).square().mean())
         if config.infonce_weight and len(self.content.widths) > 1:
             rows = self.draw_items(batch)
-            views = [view[:, rows] for view in self.content.views(self.prepared)]
+            views = self.content.views(self.prepared, rows)
             losses = [
                 contrast(one, other, config.infonce_temperature)
                 for first, second in combinations(views, 2)
