@@ -90,7 +90,8 @@ class AttentiveContent(ContentModule[RecGOATConfig]):
         float[m, d], float[m, k, d], float[m, k] and int64[m, k]. Neighbours are looked up as embeddings, whose gradient
         adds rows up several times as fast as that of an index.
         """
-        size, found = len(self.widths), []
+        size = len(self.widths)
+        found: list[tuple[Tensor, ...]] = []
         for features, linked, layer in zip(prepared[:size], prepared[size:], self.maps, strict=True):
             table = layer(features)
             mapped, linked = (table, linked) if rows is None else (table[rows], linked[rows])
