@@ -116,6 +116,7 @@ def measure(options: argparse.Namespace) -> None:
         delegate.fit(fit)
         seconds: tuple[float | None, float | None]
         seconds = (round(time.perf_counter() - before, 1), round(time.process_time() - used, 1))
+        known: dict[str, Any] = {}
         if resumed:  # a training that was finished is found again, and what it took is what was measured then
             earlier = read_kept().get(identify(options, model, seed), {})
             known = earlier if earlier.get("queries") == key else {}
@@ -131,7 +132,8 @@ def measure(options: argparse.Namespace) -> None:
             found[part] = {name: round(float(scores.values[name]), 4) for name in bench.metrics}
             folder.mkdir(parents=True, exist_ok=True)
             write_arrays(folder / f"{part}.npz", list_results(scores))
-        found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        found["peak_mb"] = max(peak, known.get("peak_mb") or 0)
     kept = read_kept()
     kept[identify(options, model, seed)] = found
     write_json(KEPT, dict(sorted(kept.items())))
