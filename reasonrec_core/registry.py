@@ -64,6 +64,14 @@ class Registry:
         own = self._components.get((offer.kind, offer.spec.name)) == offer
         return offer.spec.name if own else offer.qualified
 
+    def find_name(self, component: object) -> str:
+        """What a component is called where it is registered, whatever its label is; a `PluginError` if nowhere."""
+        target = f"{type(component).__module__}:{type(component).__qualname__}"
+        for each in self.components():
+            if each.spec.target == target:
+                return self.name_of(each)
+        raise PluginError(f"{target} comes from no installed plugin, so it cannot be kept")
+
     def components(self) -> list[Registered]:
         """All components, sorted by kind, name and distribution."""
         return sorted(self._qualified.values(), key=lambda each: (each.kind, each.spec.name, each.distribution))
@@ -132,13 +140,7 @@ class Registry:
     def create(
         self, kind: Kind | str, name: str, settings: Mapping[str, Any] | None = None, *, where: str | None = None
     ) -> Any:
-        """Make a component with checked settings: an instance of `base_of` its kind (metrics are not made).
-
-        Args:
-            kind: of the component.
-            name: as in a pipeline file.
-            settings: values for its ``Config``.
-            where: the config key that holds the settings, for errors.
+        """Make a component, found as by `spec`, with ``settings`` for its ``Config`` (metrics are not made).
 
         Raises:
             ConfigError: unknown name, unknown setting, or a value out of bounds.

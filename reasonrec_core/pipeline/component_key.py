@@ -22,10 +22,7 @@ CORE_DISTRIBUTIONS = ("reasonrec", "reasonrec-core")
 
 
 def component_key(registry: Registry, kind: Kind, name: str, settings: object = None) -> dict[str, Any]:
-    """The part of a stage's key that a component is responsible for, by what it is called in a message.
-
-    One that holds others says which, as a kind, a name and settings each (``list_parts``).
-    """
+    """What of a stage's key a component is responsible for, by its name in messages; with those that it holds."""
     plugin, parts = registry.spec(kind, name), getattr(registry.load(kind, name), "list_parts", None)
     return {
         "component": [kind, name],

@@ -90,3 +90,16 @@ def test_a_policy_that_asks_one_delegate_or_is_another_is_refused(world: Tiny, t
         CotFusion(CotFusionConfig()).attach(policy_for(world.fit))
     with pytest.raises(PluginError, match="needs a policy cot"):
         CotFusion(CotFusionConfig()).attach(ToyPolicy(ToyPolicy.Config()))
+
+
+def test_delegates_are_loaded_by_what_they_are_and_not_by_their_labels(world: Tiny, tmp_path: Path) -> None:
+    called = {"first": "transitions", "second": "popularity"}
+    make = world.fit.delegate
+    assert make is not None
+    data = replace(world.fit, delegate=lambda label: make(called[label]))
+    config = CotConfig.model_validate({"shortlist": {"delegate": "first", "sources": ["second"]}}).shortlist
+    fitted = Retriever.fit(config, data)
+    fitted.save(tmp_path)
+    loaded = Retriever.load(config, tmp_path, data.catalog)
+    assert type(loaded.delegate) is type(fitted.delegate)
+    assert {name: type(each) for name, each in loaded.sources.items()} == {"second": type(fitted.sources["second"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -162,3 +163,17 @@ def test_too_short_histories_are_an_error(data: Tiny) -> None:
     first = np.append(True, log.users[1:] != log.users[:-1])
     with pytest.raises(DataError, match="none can be held out"):
         LightGBMRank(RankConfig.model_validate(SMALL)).fit(replace(data.fit, train=log.take(first), task=Task.DIRECT))
+
+
+def test_its_delegates_may_have_labels_of_their_own(data: Tiny, tmp_path: Path) -> None:
+    called = {"later": "transitions", "earlier": "popularity"}
+    make = data.fit.delegate
+    assert make is not None
+    ranker = LightGBMRank(RankConfig.model_validate({**SMALL, "candidates": list(called)}))
+    ranker.fit(replace(data.fit, delegate=lambda label: make(called[label])))
+    ranker.save(tmp_path)
+    again = LightGBMRank.load(tmp_path, data.dataset.catalog)
+    assert list(again.delegates) == list(called)
+    batch = data.test.queries
+    seen = data.observation(batch)
+    np.testing.assert_allclose(again.score(batch, seen), ranker.score(batch, seen), rtol=1e-5)

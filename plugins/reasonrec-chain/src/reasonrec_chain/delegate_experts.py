@@ -22,7 +22,7 @@ from reasonrec_chain.pool import find_history_places
 from reasonrec_chain.sequence import select_history
 from reasonrec_core.components import Delegate, FitData, Kind, Refittable
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError, PluginError, ReasonRecError
+from reasonrec_core.errors import ConfigError, ReasonRecError
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Float64, Observation, QueryBatch
 
@@ -207,20 +207,9 @@ def save_delegates(experts: Sequence[DelegateExpert], folder: Path) -> list[dict
         place = folder / FOLDER / str(number)
         place.mkdir(parents=True, exist_ok=True)
         expert.delegate.save(place)
-        notes.append(
-            {"name": expert.name, "component": _find_name(expert, registry), "temperature": expert.temperature}
-        )
+        name = registry.find_name(expert.delegate)
+        notes.append({"name": expert.name, "component": name, "temperature": expert.temperature})
     return notes
-
-
-def _find_name(expert: DelegateExpert, registry: Registry) -> str:
-    """What the plugin that it comes from calls it: labels are the pipeline's own."""
-    kind = type(expert.delegate)
-    target = f"{kind.__module__}:{kind.__qualname__}"
-    for each in registry.components():
-        if each.kind == Kind.DELEGATE and each.spec.target == target:
-            return registry.name_of(each)
-    raise PluginError(f"the delegate {expert.name!r} comes from no installed plugin, so it cannot be kept")
 
 
 def load_delegates(notes: Sequence[dict[str, Any]], folder: Path, catalog: Catalog) -> tuple[DelegateExpert, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.io import content_hash
+from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
@@ -23,6 +23,7 @@ from reasonrec_cot.config import ShortlistConfig
 
 SCORES_AT_ONCE = 1 << 24
 SOURCES = "sources"
+NAMES = "names.json"
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,10 @@ class Retriever:
         return {name: np.concatenate(parts) if parts else empty for name, parts in found.items()}
 
     def save(self, folder: Path) -> None:
-        """Write the delegates."""
+        """Write the delegates, and what they are called where they are registered: labels are the pipeline's own."""
         self.delegate.save(folder)
+        registry, every = Registry.discover(), {self.config.delegate: self.delegate, **self.sources}
+        write_json(folder / NAMES, {label: registry.find_name(delegate) for label, delegate in every.items()})
         for name, delegate in self.sources.items():
             (folder / SOURCES / name).mkdir(parents=True, exist_ok=True)
             delegate.save(folder / SOURCES / name)
@@ -118,9 +121,10 @@ class Retriever:
     def load(cls, config: ShortlistConfig, folder: Path, catalog: Catalog) -> Retriever:
         """Read what `save` wrote."""
         registry = Registry.discover()
+        called = read_json(folder / NAMES) if (folder / NAMES).exists() else {}  # earlier versions kept none
         places = {name: folder / SOURCES / name for name in config.sources if name != config.delegate}
         made = {
-            name: registry.load(Kind.DELEGATE, name).load(place, catalog)
+            name: registry.load(Kind.DELEGATE, called.get(name, name)).load(place, catalog)
             for name, place in ({config.delegate: folder} | places).items()
         }
         first = made.pop(config.delegate)

@@ -54,7 +54,8 @@ def refit_member(member: Delegate[Any], data: FitData) -> Delegate[Any]:
 
 def save_members(members: Members, folder: Path) -> None:
     """Write each into a folder of its own."""
-    write_json(folder / ABOUT, [[label, _find_name(label, member)] for label, member in members.items()])
+    registry = Registry.discover()
+    write_json(folder / ABOUT, [[label, registry.find_name(member)] for label, member in members.items()])
     for number, member in enumerate(members.values()):
         (folder / f"member-{number}").mkdir()
         member.save(folder / f"member-{number}")
@@ -66,12 +67,3 @@ def load_members(folder: Path, catalog: Catalog) -> Members:
     for number, (label, name) in enumerate(read_json(folder / ABOUT)):
         members[label] = registry.load(Kind.DELEGATE, name).load(folder / f"member-{number}", catalog)
     return members
-
-
-def _find_name(label: str, member: Delegate[Any]) -> str:
-    """What the plugin that a member comes from calls it: labels are the pipeline's own."""
-    kind, registry = type(member), Registry.discover()
-    for each in registry.components():
-        if each.kind == Kind.DELEGATE and each.spec.target == f"{kind.__module__}:{kind.__qualname__}":
-            return registry.name_of(each)
-    raise PluginError(f"the delegate {label!r} comes from no installed plugin, so it cannot be kept")

@@ -163,7 +163,9 @@ class LightGBMRank(Delegate[RankConfig]):
         """Write the trees as text, item statistics as arrays, each inner delegate into a folder of its own."""
         super().save(folder)
         save_models(folder, self._models)
-        write_json(folder / "delegates.json", list(self.delegates))
+        registry = Registry.discover()
+        names = [[label, registry.find_name(delegate)] for label, delegate in self.delegates.items()]
+        write_json(folder / "delegates.json", names)
         for number, delegate in enumerate(self.delegates.values()):
             inner = folder / f"delegate-{number}"
             inner.mkdir()
@@ -179,10 +181,11 @@ class LightGBMRank(Delegate[RankConfig]):
         self._models = load_models(folder)
         registry = Registry.discover()
         self.delegates = {}
-        for number, name in enumerate(read_json(folder / "delegates.json")):
+        for number, each in enumerate(read_json(folder / "delegates.json")):
+            label, name = (each, each) if isinstance(each, str) else each  # earlier versions took labels for names
             loaded = registry.load(Kind.DELEGATE, name).load(folder / f"delegate-{number}", catalog)
             assert isinstance(loaded, Delegate)
-            self.delegates[name] = loaded
+            self.delegates[label] = loaded
         self._items = ItemHistory(**read_arrays(folder / "items.npz")).grow(len(catalog))
         self._content = GrowingContent(ItemContent.from_arrays(read_arrays(folder / "content.npz")), catalog)
         return self

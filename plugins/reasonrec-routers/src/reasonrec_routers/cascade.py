@@ -8,7 +8,6 @@ serves all levels, so that it can be placed for any share or risk. Which levels 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -33,9 +32,8 @@ from reasonrec_routers.config import CascadeConfig, choose_estimators
 from reasonrec_routers.cross_fitting import CrossFitted, area_bounds, cross_fit_gains
 from reasonrec_routers.deferral import GainRouter, Labels
 from reasonrec_routers.gain_model import GainModel
-from reasonrec_routers.latency_budget import affordable
+from reasonrec_routers.latency_budget import affordable, warn_once
 
-LOG = logging.getLogger("reasonrec.router")
 SHARES = 101
 """At how many shares a cascade is compared with another."""
 
@@ -139,7 +137,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
         alone: list[Labels] = [(label,) for label in fits]
         areas = {levels: worth(levels) for levels in alone}
         if not any(allowed(levels) for levels in alone):
-            LOG.warning("a cascade of these delegates would cost more of the saved time than router.overhead allows")
+            warn_once("a cascade of these delegates would cost more of the saved time than router.overhead allows")
         best = max([levels for levels in alone if allowed(levels)] or alone[:1], key=lambda levels: areas[levels])
         while True:
             more = [tuple(label for label in fits if label in (*best, new)) for new in fits if new not in best]

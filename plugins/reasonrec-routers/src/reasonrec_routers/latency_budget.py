@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
+from functools import cache
 
 from reasonrec_core.routing import AskingCosts
+
+LOG = logging.getLogger("reasonrec.router")
 
 
 def affordable(costs: AskingCosts, asked: Collection[str], answers: str, share: float, overhead: float) -> bool:
@@ -23,3 +27,9 @@ def affordable(costs: AskingCosts, asked: Collection[str], answers: str, share: 
     first = sum(costs.delegates[label] for label in asked)
     then = 0.0 if answers in asked else costs.delegates[answers]
     return (1 - share) * first + share * (first + then) <= overhead * share * costs.policy
+
+
+@cache
+def warn_once(what: str) -> None:
+    """Say it once: a router is fitted many times over, for every fold and every delegate that is tried."""
+    LOG.warning("%s", what)
