@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -84,8 +85,9 @@ class Opened:
         ranked = {label: Ranking(a["items"][:, : TOP + 1], a["scores"][:, : TOP + 1]) for label, a in kept.items()}
         made = {label: quality(ranking, cases) for label, ranking in ranked.items()}
         known, theirs = self.early(cases.queries), {label: ranked[label] for label in self.delegates}
-        masses = kept[self.policy]["masses"][:, : TOP + 1].astype(np.float32)
-        known |= FEATURES.compare(ranked[self.policy], masses, theirs, TOP)
+        if "masses" in kept[self.policy]:
+            masses = kept[self.policy]["masses"][:, : TOP + 1].astype(np.float32)
+            known |= FEATURES.compare(ranked[self.policy], masses, theirs, TOP)
         gains, hits = ({label: each[i] for label, each in made.items()} for i in (0, 1))
         return CalibrationData(self.policy, known, gains, hits, cases.queries.users.astype(np.int64))
 
@@ -214,20 +216,25 @@ def price(run: Opened, given: argparse.Namespace) -> Found:
         router.assign(known, batch.users.astype(np.int64))
 
     asked["deciding"] = deciding
-    queries, found = replace(run.cases["test"].queries, k=TOP), Found()
-    rows = np.random.default_rng(2).permutation(len(queries))
+    found = Found()
     for size, count in ((1, given.sample), (BATCH, given.batches)):
-        took = np.zeros((count + 2, len(asked), 2))
-        for number in range(len(took)):
-            batch = queries.take(rows[(number * size + np.arange(size)) % len(rows)])
-            for column, ask in enumerate(asked.values()):
-                began, worked = time.perf_counter(), time.thread_time()
-                ask(batch)
-                took[number, column] = time.perf_counter() - began, time.thread_time() - worked
-        middle = 1000 * np.median(took[2:], axis=0) / size
+        middle = np.median(time_ways(asked, run.cases["test"].queries, size, count), axis=0)
         for name, (clock, work) in zip(asked, middle.tolist(), strict=True):
             found.setdefault(name, {})[str(size)] = {"clock": clock, "work": work}
     return found
+
+
+def time_ways(ways: Mapping[str, Callable[[QueryBatch], object]], queries: QueryBatch, size: int, count: int) -> Any:
+    """float64[count, ways, 2] milliseconds of a request in batches of ``size``: by the clock, of the processor."""
+    queries, rows = replace(queries, k=TOP), np.random.default_rng(2).permutation(len(queries))
+    took = np.zeros((count + 2, len(ways), 2))
+    for number in range(len(took)):
+        batch = queries.take(rows[(number * size + np.arange(size)) % len(rows)])
+        for column, ask in enumerate(ways.values()):
+            began, worked = time.perf_counter(), time.thread_time()
+            ask(batch)
+            took[number, column] = time.perf_counter() - began, time.thread_time() - worked
+    return 1000 * took[2:] / size
 
 
 def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
