@@ -28,6 +28,7 @@ from reasonrec_core.types import History, QueryBatch, Task, indptr_of
 
 TRAINING = {"epochs": 30, "patience": 30, "learning_rate": 0.05, "warmup": 5, "ema": 0.8, "device": "cpu", "batch": 64}
 SMALL: dict[str, Any] = {"dimensions": 16, "layers": 2, "training": TRAINING}
+ALIGNED: dict[str, Any] = {**SMALL, "align": "both"}
 
 
 class TestLightGCN(LearningDelegateConformance):
@@ -53,7 +54,7 @@ class TestAlphaRec(LearningDelegateConformance):
 
 class TestRecGOAT(LearningDelegateConformance):
     component = "recgoat"
-    settings = SMALL
+    settings = ALIGNED
     needs_features = True
 
 
@@ -94,8 +95,8 @@ def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
         (GCM, {}),
         (AlphaRec, {}),
         (AlphaRec, {"map": "linear"}),
-        (RecGOAT, {}),
-        (RecGOAT, {"align": "none", "attention": False}),
+        (RecGOAT, {"align": "both"}),
+        (RecGOAT, {"attention": False}),
         (RecGOAT, {"ids": False}),
         (SSR, {}),
         (SSR, {"mask": 0, "rank": 0, "infonce_weight": 0}),

@@ -178,9 +178,9 @@ class RecGOATConfig(ContentConfig):
     """RecGOAT."""
 
     align: Literal["none", "infonce", "transport", "both"] = Field(
-        "both",
+        "none",
         description="How content is aligned with the items' own vectors: item by item (infonce), as distributions "
-        "(transport), both or not at all.",
+        "(transport), both or not at all, which was measured to be the best.",
     )
     infonce_weight: float = Field(0.1, ge=0, description="Weight of the alignment item by item.")
     infonce_temperature: float = Field(0.2, gt=0, description="Temperature: its cosines are divided by it.")
