@@ -50,7 +50,9 @@ METRICS = {
     "clicks": ("AUC", "UAUC", "LogLoss"),
     "kinds of feedback": ("HR@10", "HR@10 outside carts", "NDCG@10"),
 }
-CONTENT = frozenset({"alpharec", "recgoat", "ssr", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
+CONTENT = frozenset(
+    {"alpharec", "recgoat", "ssr", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2", "click-blend"}
+)
 """Models that look at texts and pictures whatever their settings."""
 GROUPED = ("HR@10", "NDCG@10", "Recall@20")
 """Metrics that are also counted for groups of queries."""
