@@ -177,10 +177,14 @@ def compare(options: argparse.Namespace) -> None:
         means: list[dict[str, Any]] = []
         clicks: list[list[dict[str, Any]]] = []
         seeds = [s for s in range(99) if all(f"{options.dataset} | {n} | {s}" in kept for n in options.names)]
+        files = {
+            (n, s): options.work / kept[f"{options.dataset} | {n} | {s}"]["queries"] / f"{part}.npz"
+            for n in options.names
+            for s in seeds
+        }
+        seeds = [s for s in seeds if all(files[n, s].is_file() for n in options.names)]
         for name in (first, other):
-            rows = [kept[f"{options.dataset} | {name} | {seed}"] for seed in seeds]
-            files = [options.work / row["queries"] / f"{part}.npz" for row in rows if part in row]
-            found = [read_arrays(file) for file in files if file.is_file()]
+            found = [read_arrays(files[name, s]) for s in seeds]
             clicks.append([each for each in found if "probability" in each])
             means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
         if all(clicks):

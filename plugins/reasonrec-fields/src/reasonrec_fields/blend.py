@@ -3,7 +3,7 @@
 Stacked generalisation (Wolpert, Neural Networks 1992) by logistic regression on the members' log-odds; weights that are
 not negative keep it from playing members that agree off against each other (Breiman, "Stacked regressions", Machine
 Learning 1996). The weights are fitted on validation. Members stop on the same rows, where they look a little better
-than they are, so that the weights may lean to the one that chose more there.
+than they are, so that the weights may lean to the one that chose more there (`benchmarks/results/click_blend.md`).
 """
 
 from __future__ import annotations
