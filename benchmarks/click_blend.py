@@ -43,6 +43,13 @@ def read_answer(model: str, seed: int, part: str, work: Path) -> Answer | None:
     return read_arrays(path) if path is not None and path.is_file() else None
 
 
+def read_members(members: Sequence[str], seeds: Sequence[int], part: str, work: Path) -> dict[int, list[Answer]]:
+    """The answers of all members, for the seeds that all of them have."""
+    found = {seed: [read_answer(model, seed, part, work) for model in members] for seed in seeds}
+    whole = {seed: [each for each in answers if each is not None] for seed, answers in found.items()}
+    return {seed: answers for seed, answers in whole.items() if len(answers) == len(members)}
+
+
 def stack_logits(answers: Sequence[Answer]) -> Float64:
     """float64[N, M]: as `click-blend` sees them."""
     found = np.stack([np.asarray(each["probability"], np.float64) for each in answers], axis=1)
@@ -73,12 +80,11 @@ def measure_values(answers: Sequence[Answer]) -> str:
 
 def tell_blend(members: list[str], seeds: Sequence[int], work: Path) -> list[str]:
     """A section of the page."""
-    read = {s: {p: [read_answer(m, s, p, work) for m in members] for p in ("valid", "test")} for s in seeds}
-    seeds = [s for s, parts in read.items() if all(each is not None for found in parts.values() for each in found)]
+    valid, tests = (read_members(members, seeds, part, work) for part in ("valid", "test"))
+    seeds = [s for s in seeds if s in valid and s in tests]
     if not seeds:
         raise SystemExit(f"no seed has all of {', '.join(members)}: run models.py with --test, and give its --work")
-    fitted = {s: fit_weights(stack_logits(read[s]["valid"]), read[s]["valid"][0]["label"]) for s in seeds}
-    tests = {s: list(read[s]["test"]) for s in seeds}
+    fitted = {s: fit_weights(stack_logits(valid[s]), valid[s][0]["label"]) for s in seeds}
     blend = [weigh(tests[s], *fitted[s]) for s in seeds]
     equal = [weigh(tests[s], np.full(len(members), 1 / len(members)), 0.0) for s in seeds]
     halves = [weigh_by_halves(tests[s], s) for s in seeds]
