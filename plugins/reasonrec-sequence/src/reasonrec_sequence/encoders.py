@@ -184,6 +184,13 @@ class ConvolutionLayer(ThinkingLayer):
             mixed = torch.fft.irfft(spectrum, size, dim=1)[:, :length] + self.bias
         return self.think(x, mixed.to(x.dtype))
 
+    def last(self, x: Tensor, at: Tensor) -> Tensor:
+        """float[B, 1, d]: what comes out at the int64[B] positions ``at``, from as many positions as the kernel has."""
+        places = at[:, None] - torch.arange(len(self.weight), device=x.device)
+        near = x[torch.arange(len(x), device=x.device)[:, None], places.clamp(min=0)] * (places >= 0).unsqueeze(-1)
+        mixed = (near * self.weight).sum(1, keepdim=True) + self.bias
+        return self.think(pick_positions(x, at), mixed)
+
 
 class ConvolutionEncoder(SequenceEncoder):
     """`ConvolutionLayer`s."""
@@ -199,6 +206,13 @@ class ConvolutionEncoder(SequenceEncoder):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def last(self, x: Tensor, at: Tensor) -> Tensor:
+        """See `SequenceEncoder.last`: the last layer reads what its kernel reaches."""
+        x = self.norm(x)
+        for layer in self.layers[:-1]:
+            x = layer(x)
+        return cast(ConvolutionLayer, self.layers[-1]).last(x, at)[:, 0]
 
 
 class RecurrentEncoder(SequenceEncoder):
