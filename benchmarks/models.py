@@ -193,6 +193,8 @@ def compare(options: argparse.Namespace) -> None:
             continue
         for metric in [m for m in COMPARED if all(m in x for x in means)]:
             asked = ~np.isnan(means[0][metric])
+            if not asked.any():  # a group that nobody here is in
+                continue
             gap, base = (means[0][metric] - means[1][metric])[asked], means[1][metric][asked].mean()
             rng = np.random.default_rng(0)
             drawn = [gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(DRAWS)]

@@ -65,7 +65,8 @@ class SGLConfig(LightGCNConfig):
 
     views: Literal["edge-drop", "noise"] = Field(
         "edge-drop",
-        description="How the two views differ: by dropped edges, or by noise in the layers (cheaper).",
+        description="How the two views differ: by dropped edges, or by noise in the layers, without a second graph "
+        "(as good on H&M data).",
     )
     drop: float = Field(0.1, ge=0, lt=1, description="Share of edges that are dropped in a view.")
     noise: float = Field(0.1, ge=0, description="Length of the noise vector in each layer.")
