@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds that anything may take on a busy machine."""
 
 
