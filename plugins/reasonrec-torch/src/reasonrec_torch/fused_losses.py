@@ -13,6 +13,22 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
+def _multiply_into(out: Tensor, states: Tensor, items: Tensor, bias: Tensor) -> None:
+    """float[R, n] logits ``states @ items.T + bias``, in ``out``, whose type may be wider than the factors'."""
+    if states.dtype == out.dtype:
+        torch.addmm(bias, states, items.T, out=out)
+    else:
+        out.copy_(states @ items.T).add_(bias)
+
+
+def _add_product(total: Tensor, first: Tensor, second: Tensor) -> None:
+    """Add ``first @ second`` to ``total``, whose type may be wider than the factors'."""
+    if first.dtype == total.dtype:
+        total.addmm_(first, second)
+    else:
+        total += first @ second
+
+
 class FusedCrossEntropy(torch.autograd.Function):
     """Over all items.
 
@@ -43,10 +59,7 @@ class FusedCrossEntropy(torch.autograd.Function):
                 part = slice(start, min(start + rows, len(states)))
                 h, y, w = states[part].to(dtype), targets[part, None], share[part, None]
                 z = logits[: len(h)]
-                if dtype == table.dtype:
-                    torch.addmm(bias, h, low.T, out=z)
-                else:
-                    z.copy_(h @ low.T).add_(bias)
+                _multiply_into(z, h, low, bias)
                 aim = (1 - smoothing) * z.gather(1, y) + (smoothing * z.mean(1, keepdim=True) if smoothing else 0)
                 top = z.amax(1, keepdim=True)
                 mass = z.sub_(top).exp_().sum(1, keepdim=True)
@@ -60,10 +73,7 @@ class FusedCrossEntropy(torch.autograd.Function):
                 g = z.to(dtype)
                 d_states[part] = g @ low
                 d_bias += z.sum(0)
-                if dtype == table.dtype:
-                    d_table.addmm_(g.T, h)
-                else:
-                    d_table += g.T @ h
+                _add_product(d_table, g.T, h)
         ctx.save_for_backward(d_states, d_table, d_bias)
         return total
 
@@ -111,10 +121,7 @@ class FusedSampledCrossEntropy(torch.autograd.Function):
                 part = slice(start, min(start + rows, len(states)))
                 h, o, w = states[part].to(dtype), own[part, None], share[part, None]
                 z = logits[: len(h)]
-                if dtype == negatives.dtype:
-                    torch.addmm(bias, h, low.T, out=z)
-                else:
-                    z.copy_(h @ low.T).add_(bias)
+                _multiply_into(z, h, low, bias)
                 row, column = hits[:, bounds[chunk] : bounds[chunk + 1]]
                 z[row - start, column] = -torch.inf
                 top = torch.maximum(z.amax(1, keepdim=True), o)
@@ -128,10 +135,7 @@ class FusedSampledCrossEntropy(torch.autograd.Function):
                 d_own[part] = -(w * others / mass)[:, 0]
                 d_states[part] = g @ low
                 d_bias += z.sum(0)
-                if dtype == negatives.dtype:
-                    d_negatives.addmm_(g.T, h)
-                else:
-                    d_negatives += g.T @ h
+                _add_product(d_negatives, g.T, h)
         ctx.save_for_backward(d_states, d_negatives, d_bias, d_own)
         return total
 
