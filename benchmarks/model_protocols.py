@@ -29,7 +29,7 @@ import numpy as np
 from ctr import with_fields
 from feedback_data import find_outside, import_feedback, split_feedback
 
-from reasonrec_core.components import Delegate, FitData, Kind, Refittable
+from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data import TEST, SplitConfig, make_split, open_or_import
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.evaluate import Scores, evaluate_ranking, score_ctr
@@ -151,12 +151,7 @@ class Bench:
         """The model that answers the test part: the same, or fitted again on all training rows."""
         if self.protocol != "published parts":
             return delegate
-        data = replace(self.fit, train=self.everything, valid=None, workdir=None)
-        if isinstance(delegate, Refittable):
-            return delegate.refit(data)
-        again = type(delegate)(delegate.config)
-        again.fit(data)
-        return again
+        return delegate.refit(replace(self.fit, train=self.everything, valid=None, workdir=None))
 
 
 def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:

@@ -11,11 +11,13 @@ from reasonrec_core.components.attribution import leave_entries_out as leave_ent
 from reasonrec_core.components.attribution import share_contributions as share_contributions
 from reasonrec_core.components.attribution import share_links as share_links
 from reasonrec_core.components.attribution import standardise as standardise
+from reasonrec_core.components.base import ChoosesOnValidation as ChoosesOnValidation
 from reasonrec_core.components.base import Component as Component
 from reasonrec_core.components.base import Configured as Configured
 from reasonrec_core.components.base import Empty as Empty
 from reasonrec_core.components.base import FitData as FitData
 from reasonrec_core.components.base import Settings as Settings
+from reasonrec_core.components.base import WithoutValidation as WithoutValidation
 from reasonrec_core.components.models import ConsultingPolicy as ConsultingPolicy
 from reasonrec_core.components.models import Delegate as Delegate
 from reasonrec_core.components.models import DistributionPolicy as DistributionPolicy
@@ -24,7 +26,6 @@ from reasonrec_core.components.models import Encoder as Encoder
 from reasonrec_core.components.models import ItemInput as ItemInput
 from reasonrec_core.components.models import ItemReader as ItemReader
 from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy
-from reasonrec_core.components.models import Refittable as Refittable
 from reasonrec_core.components.models import StochasticPolicy as StochasticPolicy
 from reasonrec_core.components.models import UncertaintyEstimator as UncertaintyEstimator
 from reasonrec_core.components.models import VectorDelegate as VectorDelegate

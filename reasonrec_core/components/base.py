@@ -78,6 +78,19 @@ class FitData:
     reviews: Callable[[], Reviews] | None = None
 
 
+class ChoosesOnValidation(RunError):
+    """Raised where what validation chose would be lost: by a `Component.refit` that does not take it over."""
+
+
+class WithoutValidation(FitData):
+    """The same for a fit that must not miss the validation part unnoticed: to read it is an error."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "valid":
+            raise ChoosesOnValidation("its settings are chosen on validation and cannot be carried over yet")
+        return super().__getattribute__(name)
+
+
 C = TypeVar("C", bound=Settings)
 
 
@@ -108,6 +121,16 @@ class Component(Configured[C]):
 
     def fit(self, data: FitData) -> None:
         """Learn from ``data``. The default learns nothing."""
+
+    def refit(self, data: FitData) -> Self:
+        """One fitted to ``data.train`` with what validation chose for this one, which stays as it is.
+
+        ``data.valid`` is None. By default it is fitted as this one was; where `fit` reads ``data.valid``, override this
+        to take its choices over. Else `ChoosesOnValidation` is raised and the evaluated one answers on, which is said.
+        """
+        again = type(self)(self.config)
+        again.fit(WithoutValidation(**vars(data)))
+        return again
 
     def save(self, folder: Path) -> None:
         """Write everything needed to act again into ``folder`` (exists, empty). Extend, calling ``super().save``."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components.attribution import leave_entries_out
-from reasonrec_core.components.base import C, Component, FitData, Settings
+from reasonrec_core.components.base import C, Component, Settings
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
     Deliberation,
@@ -143,18 +143,6 @@ class EditablePolicy(ReasoningPolicy[C]):
         Not negative, comparable within a query. The history positions that the last step cites as evidence are
         those with the largest attribution.
         """
-
-
-@runtime_checkable
-class Refittable(Protocol):
-    """A component that can learn from all interactions with what validation chose for it (`reasonrec final`).
-
-    One whose `fit` does not read `FitData.valid` needs no such method: it is fitted again as it is. One that reads it
-    and has none answers as it was evaluated, which is said.
-    """
-
-    def refit(self, data: FitData) -> Self:
-        """One fitted to ``data.train`` with this one's choices; ``data.valid`` is None. This one stays as it is."""
 
 
 @runtime_checkable

@@ -61,8 +61,7 @@ def find_hits(ranking: Ranking, cases: Cases, deepest: int) -> Hits:
     end = ((scores >= score) & real).sum(axis=1)
     # Relevant items of one group share (query, end); the last of them stands at the end, the one before it one above.
     group = query * (ranking.items.shape[1] + 1) + end
-    after = _count_after(group)
-    rank = end - after
+    rank = end - _count_before(group[::-1])[::-1]
     cut = (end == ranking.items.shape[1]) & (end > deepest)
     rank[cut] = end[cut]
     return Hits(query, rank, _count_before(query) + 1, relevant)
@@ -291,8 +290,3 @@ def _count_before(groups: Int64) -> Int64:
     starts[1:] = groups[1:] != groups[:-1]
     first: Int64 = np.maximum.accumulate(np.where(starts, index, 0))
     return index - first
-
-
-def _count_after(groups: Int64) -> Int64:
-    """int64[H]: how many later entries share the value; equal values are neighbours."""
-    return _count_before(groups[::-1])[::-1]

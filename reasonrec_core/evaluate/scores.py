@@ -182,11 +182,7 @@ def _take_clicks(clicks: Clicks, index: npt.NDArray[np.intp], units: Int64) -> C
     query = np.repeat(np.arange(len(index)), lengths)
     inside = np.arange(len(query)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = order[np.repeat(starts, lengths) + inside]
-    return Clicks(query, units[query], clicks.label[rows], clicks.probability[rows], _count_units(units))
-
-
-def _count_units(units: Int64) -> int:
-    return int(units.max()) + 1 if len(units) else 0
+    return Clicks(query, units[query], clicks.label[rows], clicks.probability[rows], int(units.max(initial=-1)) + 1)
 
 
 def score_clicks(clicks: Clicks, users: Int32, metrics: Sequence[MetricInfo], seconds: float = 0.0) -> Scores:

@@ -90,7 +90,7 @@ class ImageInputs:
             if file.stat().st_size > MAX_BYTES:
                 return ImageRefused(f"a file of more than {MAX_BYTES // 2**20} MiB", where=path)
             with file.open("rb") as stream:
-                return hashlib.file_digest(stream, _blake).hexdigest().encode()
+                return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest().encode()
         except ImageRefused as refusal:
             return refusal
         except OSError as error:
@@ -177,10 +177,6 @@ def _load(load: Callable[[int], Any], item: int) -> Any:
         return load(item)
     except ImageRefused as refusal:
         return refusal
-
-
-def _blake() -> Any:
-    return hashlib.blake2b(digest_size=16)
 
 
 def _digest(data: bytes) -> bytes:

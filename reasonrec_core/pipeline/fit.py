@@ -93,7 +93,7 @@ def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, policy: Named
         "data": prepared.key,
         **component_key(registry, kind, each.name, component.config.model_dump(mode="json")),
         "seed": prepared.config.seed,
-        "policy": _attached(component, policy),
+        "policy": policy.identity if policy and needs_policy(type(component)) else None,
     }
     used: dict[str, str] = {}
 
@@ -137,13 +137,6 @@ def needs_policy(component: type[Component[Any]]) -> bool:
 def _attach(component: Component[Any], policy: Named | None) -> None:
     if isinstance(component, Delegate | UncertaintyEstimator) and policy is not None:
         component.attach(policy.part)
-
-
-def _attached(component: Component[Any], policy: Named | None) -> str | None:
-    """What a component that asks the policy depends on besides its own settings: the policy as it was fitted."""
-    if policy is None or not needs_policy(type(component)):
-        return None
-    return policy.identity
 
 
 def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from reasonrec_serve import Recommender
 from reasonrec_serve.final_models import fit_final, has_final_models
+from reasonrec_transitions.delegate import Transitions
 from small_logs import build
 
 from reasonrec_core.cli.main import main
@@ -157,7 +158,7 @@ def test_a_run_that_was_fitted_again_does_not_answer_with_final_models_of_before
 def test_one_that_cannot_take_its_choices_over_answers_as_it_was_evaluated(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reasonrec_serve.final_models.Refittable", ())  # nobody can
+    monkeypatch.delattr(Transitions, "refit")
     run = fit(data, tmp_path / "run", delegates=["popularity", {"name": "transitions", "trials": 3}])
     for _ in range(2):
         found = fit_final(run)

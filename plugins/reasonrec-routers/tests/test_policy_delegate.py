@@ -13,7 +13,7 @@ from reasonrec_chain.policy import Chain
 from reasonrec_profile.policy import Profile
 from reasonrec_routers.policy_delegate import PolicyDelegate
 
-from reasonrec_core.components import Delegate, FitData, Kind, ReasoningPolicy, Refittable
+from reasonrec_core.components import ChoosesOnValidation, Delegate, FitData, Kind, ReasoningPolicy
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.registry import Registry
@@ -113,10 +113,16 @@ def test_a_policy_without_a_distribution_scores_by_its_ranking(world: Tiny, plai
     assert not np.isneginf(some[:, [0, 2]]).all()
 
 
-def test_it_can_be_fitted_again_where_the_policy_can(world: Tiny, plain: type[Plain]) -> None:
+def test_it_is_fitted_again_as_the_policy_can_be(
+    world: Tiny, plain: type[Plain], monkeypatch: pytest.MonkeyPatch
+) -> None:
     level = make()
     level.fit(world.fit)
-    assert not isinstance(level, Refittable)
+    assert level.refit(replace(world.fit, valid=None)) is not level
+    fit = plain.fit
+    monkeypatch.setattr(plain, "fit", lambda self, data: fit(self, replace(data, valid=data.valid)))
+    with pytest.raises(ChoosesOnValidation, match="chosen on validation"):
+        level.refit(replace(world.fit, valid=None))
 
 
 def test_it_is_fitted_to_everything_by_the_policys_own_choices(world: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,10 +131,8 @@ def test_it_is_fitted_to_everything_by_the_policys_own_choices(world: Tiny, monk
     given = []
     refit = Profile.refit
     monkeypatch.setattr(Profile, "refit", lambda self, data: given.append(data) or refit(self, data))
-    assert isinstance(level, Refittable)
     again = level.refit(replace(world.fit, valid=None))
     assert [data.valid for data in given] == [None]
-    assert isinstance(again, Refittable)
     assert again is not level
 
 

@@ -20,7 +20,7 @@ from reasonrec_profile.api import HistoryWeights, TargetPairs, sample_target_pai
 
 from reasonrec_chain.pool import find_history_places
 from reasonrec_chain.sequence import select_history
-from reasonrec_core.components import Delegate, FitData, Kind, Refittable
+from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, ReasonRecError
 from reasonrec_core.registry import Registry
@@ -147,15 +147,7 @@ def fit_delegates(names: Sequence[str], data: FitData, part: int) -> tuple[Deleg
 
 def refit_delegates(experts: Sequence[DelegateExpert], data: FitData) -> tuple[DelegateExpert, ...]:
     """The same delegates, fitted to ``data.train`` with what validation chose for them; temperatures stay."""
-    found = []
-    for expert in experts:
-        if isinstance(expert.delegate, Refittable):
-            again: Any = expert.delegate.refit(data)
-        else:
-            again = type(expert.delegate)(expert.delegate.config)
-            again.fit(data)
-        found.append(replace(expert, delegate=again))
-    return tuple(found)
+    return tuple(replace(expert, delegate=expert.delegate.refit(data)) for expert in experts)
 
 
 def fit_temperatures(

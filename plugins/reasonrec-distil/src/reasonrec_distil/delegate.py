@@ -17,7 +17,7 @@ import numpy as np
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 
 from reasonrec_core.catalog_growth import last_of_all
-from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Refittable, pick_candidates
+from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Float32, Observation, QueryBatch
@@ -107,7 +107,7 @@ class Distilled(LearningDelegate[DistilledConfig, "StudentNetwork"]):
         known = self._teachers.get(name)
         if known is None and self._folder is not None:
             known = type(made).load(self._folder / TEACHERS / name, data.catalog)
-        if isinstance(known, Refittable):
+        if known is not None:
             return known.refit(_of_teacher(name, data))
         made.fit(_of_teacher(name, data))
         return made

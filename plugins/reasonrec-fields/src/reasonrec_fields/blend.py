@@ -23,7 +23,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Float32, Float64, Observation, QueryBatch, Task
 from reasonrec_fields.config import ClickBlendConfig
-from reasonrec_fields.members import Members, load_members, make_members, refit_member, save_members
+from reasonrec_fields.members import Members, load_members, make_members, save_members
 
 CLIP = 1e-6
 """Members' probabilities are kept this far from 0 and 1."""
@@ -73,7 +73,7 @@ class ClickBlend(Delegate[ClickBlendConfig]):
     def refit(self, data: FitData) -> Self:
         """The same weights for members that are fitted again, with what validation chose for them."""
         again = type(self)(self.config)
-        again.members = {label: refit_member(member, data) for label, member in self.members.items()}
+        again.members = {label: member.refit(data) for label, member in self.members.items()}
         again.weights, again.offset = self.weights, self.offset
         return again
 

@@ -1,4 +1,4 @@
-"""Delegates of the pipeline within another: made, checked, fitted again, kept."""
+"""Delegates of the pipeline within another: made, checked, kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reasonrec_core.components import Delegate, FitData, Kind, Refittable
+from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.io import read_json, write_json
@@ -41,15 +41,6 @@ def make_members(labels: Sequence[str], data: FitData, owner: type[Delegate[Any]
             what = "weighs others itself" if own else "gives no click probabilities"
             raise ConfigError(f"the delegate {label!r} {what}", where=where, fix="Name others, such as lightgbm-ctr.")
     return found
-
-
-def refit_member(member: Delegate[Any], data: FitData) -> Delegate[Any]:
-    """The same kind of delegate fitted to ``data``, with what validation chose where it chose something."""
-    if isinstance(member, Refittable):
-        return member.refit(data)
-    again = type(member)(member.config)
-    again.fit(data)
-    return again
 
 
 def save_members(members: Members, folder: Path) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 from reasonrec_clicks.item_content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 
-from reasonrec_core.components import Delegate, FitData, Kind, Refittable
+from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
@@ -102,9 +102,8 @@ class LightGBMRank(Delegate[RankConfig]):
         make = self._maker(data)
 
         def fitted(name: str, some: FitData) -> Delegate[Any]:
-            before = None if chosen is None else chosen.delegates[name]
-            if isinstance(before, Refittable):
-                return before.refit(some)
+            if chosen is not None:
+                return chosen.delegates[name].refit(some)
             made: Delegate[Any] = make(name)
             made.fit(some)
             return made

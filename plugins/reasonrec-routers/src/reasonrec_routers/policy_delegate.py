@@ -23,7 +23,6 @@ from reasonrec_core.components import (
     FitData,
     Kind,
     ReasoningPolicy,
-    Refittable,
     Settings,
 )
 from reasonrec_core.config_errors import validated
@@ -104,6 +103,12 @@ class PolicyDelegate(Delegate[PolicyDelegateConfig]):
         policy.fit(self._forbid_asking_itself(data))
         self._take(policy, data.catalog)
 
+    def refit(self, data: FitData) -> Self:
+        """The policy, fitted again by its own rule."""
+        again = type(self)(self.config)
+        again._take(self._ready.refit(self._forbid_asking_itself(data)), data.catalog)
+        return again
+
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """The policy's answer with its steps."""
         found = self._ready.deliberate(batch, observation)
@@ -152,15 +157,6 @@ class PolicyDelegate(Delegate[PolicyDelegateConfig]):
 
     def _take(self, policy: ReasoningPolicy[Any], catalog: Catalog) -> None:
         self._policy, self._n_items = policy, len(catalog)
-        if isinstance(policy, Refittable):
-            self.refit = self._refit  # so that it is `Refittable` where the policy is, and only there
-
-    def _refit(self, data: FitData) -> Self:
-        again = type(self)(self.config)
-        policy = self._ready
-        assert isinstance(policy, Refittable)
-        again._take(policy.refit(self._forbid_asking_itself(data)), data.catalog)
-        return again
 
     @property
     def _ready(self) -> ReasoningPolicy[Any]:

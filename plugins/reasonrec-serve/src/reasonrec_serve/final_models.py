@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.components import Component, Delegate, FitData, Kind, Refittable
+from reasonrec_core.components import ChoosesOnValidation, Component, Delegate, FitData, Kind, WithoutValidation
 from reasonrec_core.data import LEFT_OUT, TEST, TRAIN, VALID, Dataset, Split, find_visible_reviews, open_split
 from reasonrec_core.errors import PluginError, RunError
 from reasonrec_core.io import cache_folder, content_hash, read_json, write_json
@@ -33,19 +33,6 @@ LOG = logging.getLogger("reasonrec.serve")
 AGENT, PREFIX = "final-agent", "final-"
 POPULARITY = "popularity.npy"
 MODELS = ("final", "evaluated")
-
-
-class ChoosesOnValidation(RunError):
-    """Raised where a component without `Refittable.refit` asks for the validation part that there no longer is."""
-
-
-class _Everything(FitData):
-    """All interactions, for a component that is fitted as it was: it must not miss what it would choose on."""
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "valid":
-            raise ChoosesOnValidation("its settings are chosen on validation and cannot be carried over yet")
-        return super().__getattribute__(name)
 
 
 @dataclass(frozen=True)
@@ -226,25 +213,23 @@ def _attaches(part: Any) -> bool:
     return type(part).attach is not Delegate.attach
 
 
-def _refit(part: Any, data: FitData, policy: Named | None) -> Component[Any]:
+def _refit(part: Component[Any], data: FitData, policy: Named | None) -> Component[Any]:
     """A component like ``part``, fitted to everything.
 
     Raises:
-        ChoosesOnValidation: its `fit` reads the validation part, and it has no `refit`.
+        ChoosesOnValidation: its `fit` reads the validation part, and it has no `refit` of its own.
     """
-    if policy is not None:
-        part.attach(policy.part)  # what learns from the policy learns from the one that was fitted again
-    if isinstance(part, Refittable):
-        made: Any = part.refit(data)
+    if policy is None or not isinstance(part, Delegate):
+        return part.refit(data)
+    part.attach(policy.part)  # what learns from the policy learns from the one that was fitted again
+    if type(part).refit is not Component.refit:
+        made: Delegate[Any] = part.refit(data)
     else:
         made = type(part)(part.config)
-        if policy is not None:
-            made.attach(policy.part)
-        made.fit(_Everything(**vars(data)))
-    if policy is not None:
         made.attach(policy.part)
-    result: Component[Any] = made
-    return result
+        made.fit(WithoutValidation(**vars(data)))
+    made.attach(policy.part)
+    return made
 
 
 def choose_models(models: str | None = None) -> Callable[[ServingCatalog], ServingCatalog]:
