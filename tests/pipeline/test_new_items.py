@@ -109,7 +109,8 @@ def run(world: World, tmp_path: Path) -> Path:
 def grown(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the run with the items imported. Tests do not change it."""
     folder = Path(shutil.copytree(world.run, tmp_path_factory.mktemp("grown") / "run"))
-    add_items(folder, read_new_items(world.later), silent, registry())
+    added = add_items(folder, read_new_items(world.later), silent, registry())
+    assert added.ranked_last == ("popularity", "transitions")  # the policy sees what they are like
     return folder
 
 

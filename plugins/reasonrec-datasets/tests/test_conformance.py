@@ -69,6 +69,18 @@ class TestRecBole(DataSourceConformance):
         return folder
 
 
+class TestMMRec(DataSourceConformance):
+    component = "mmrec"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions.rename_columns(["userID", "itemID", "timestamp"])
+        log = log.append_column("x_label", pa.array(np.arange(log.num_rows) % 3))
+        lines = [log.column_names, *(map(str, row.values()) for row in log.to_pylist())]
+        (folder / "shop.inter").write_text("".join("\t".join(line) + "\n" for line in lines))
+        csv.write_csv(tables.items, folder / "items.csv")
+        return folder
+
+
 class TestMovieLens(DataSourceConformance):
     component = "movielens"
 

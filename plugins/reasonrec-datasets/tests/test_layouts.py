@@ -10,6 +10,7 @@ import pytest
 from layout_files import fields_of, load, log_of, write
 
 from reasonrec_core.data import find_source
+from reasonrec_core.errors import DataError
 
 
 def test_recbole(tmp_path: Path) -> None:
@@ -46,6 +47,27 @@ def test_recbole_benchmark_files_are_parts_with_histories(tmp_path: Path) -> Non
     rows = [[ids[i] for i in dataset.given_history.row(r)] for r in range(4)]
     assert rows == [["a"], ["a", "b"], ["a", "b", "c"], ["d", "c"]]
     assert dataset.catalog.labels("categories")[dataset.catalog.index["a"]] == ("Hair Care", "Oils & Serums")
+
+
+MMREC = "userID\titemID\trating\ttimestamp\tx_label\n0\t3\t5.0\t7\t0\n0\t1\t4.0\t8\t2\n1\t3\t3.0\t9\t1\n"
+
+
+def test_mmrecs_labels_are_the_parts(tmp_path: Path) -> None:
+    folder = write(tmp_path / "baby", baby__inter=MMREC)
+    assert find_source(folder) == find_source(folder / "baby.inter") == "mmrec"
+    dataset = load(folder, tmp_path)
+    assert log_of(dataset) == {"0": ["3", "1"], "1": ["3"]}
+    assert dataset.parts is not None
+    ids = [dataset.catalog.ids[item] for item in dataset.interactions.items]
+    parts = dict(zip(zip(dataset.interactions.times.tolist(), ids, strict=True), dataset.parts.tolist(), strict=True))
+    assert parts == {(7, "3"): 0, (8, "1"): 2, (9, "3"): 1}
+
+
+def test_an_unknown_label_of_mmrecs_is_named_with_its_place(tmp_path: Path) -> None:
+    folder = write(tmp_path / "baby", baby__inter=MMREC.replace("\t9\t1", "\t9\t4"))
+    with pytest.raises(DataError, match=r"unknown part '4'.*\n?") as found:
+        load(folder, tmp_path)
+    assert "baby.inter:4:" in str(found.value)
 
 
 def test_movielens_100k(tmp_path: Path) -> None:

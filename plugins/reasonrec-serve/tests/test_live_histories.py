@@ -165,6 +165,14 @@ def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "other.sqlite").read_bytes() == before
 
 
+def test_what_events_change_is_said(serve: Any) -> None:
+    known = "New events count in their users' histories at once; "
+    said = serve().get("/v1/status").json()["learning"]
+    assert said == f"{known}toy, popularity and transitions keep what the last fit learned."
+    said = serve(learn=60).get("/v1/status").json()["learning"]
+    assert said == f"{known}popularity and transitions also learn from them; toy keeps what the last fit learned."
+
+
 def test_counting_delegates_learn_what_happens(serve: Any, run: Recommender, finished: Path) -> None:
     client, item = serve(learn=0.02), run.dataset.catalog.ids[4]
     before = run.agent.delegates["popularity"].part._counts

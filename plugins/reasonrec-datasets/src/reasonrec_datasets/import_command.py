@@ -111,3 +111,6 @@ def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) 
     items = "item" if added.items == 1 else "items"
     out.print(plain(f"{added.items:,} {items} added{seen}; {run} now recommends from {added.total:,}"), soft_wrap=True)
     note(plain(f"Nothing was fitted again: results and report still describe the {added.n_fitted:,} items of the fit."))
+    if added.ranked_last:
+        who = ", ".join(added.ranked_last)
+        note(plain(f"Until the next fit these models rank the new items last, knowing nothing of them: {who}."))

@@ -17,6 +17,10 @@ SOURCES = {
         "recbole:RecBoleSource",
         "RecBole atomic files: NAME.inter (or NAME.train.inter and so on), NAME.item, NAME.user, typed headers",
     ),
+    "mmrec": (
+        "mmrec:MMRecSource",
+        "MMRec's NAME.inter with x_label (its parts); precomputed reads image_feat.npy and text_feat.npy beside it",
+    ),
     "lightgcn": (
         "lightgcn:LightGCNSource",
         "LightGCN's train.txt and test.txt: 'user item item ...' per line, in numbers; item_list.txt",

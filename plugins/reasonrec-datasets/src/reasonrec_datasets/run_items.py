@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reasonrec_core.components import DistributionPolicy, Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data import Catalog
 from reasonrec_core.io import cache_folder, content_hash, read_array, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
 from reasonrec_core.pipeline import (
+    Agent,
     RunFolder,
     ServingCatalog,
     load_agent,
@@ -20,6 +23,7 @@ from reasonrec_core.pipeline import (
 )
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
+from reasonrec_core.validation import check_distribution, check_scores
 from reasonrec_datasets.importing.index import extend_items
 from reasonrec_datasets.new_items import NewItems
 from reasonrec_datasets.run_encoders import load_encoders, refuse_changed
@@ -36,6 +40,7 @@ class ImportedItems:
         present: per feature, how many of the new items have it.
         refused: images of new items that were not used.
         notes: sentences for the user.
+        ranked_last: labels of the models that rank every new item behind all others, until the next fit.
     """
 
     items: int
@@ -44,6 +49,7 @@ class ImportedItems:
     present: dict[str, int]
     refused: list[RefusedImage]
     notes: tuple[str, ...]
+    ranked_last: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -79,11 +85,11 @@ def _add_items(path: Path, new: NewItems, progress: Progress, registry: Registry
         (aside / "features").mkdir()
         for name, more in items.features.items():
             _append(served.features / f"{name}.npy", more, aside / "features" / f"{name}.npy")
-        _try(replace(served, dataset=longer, features=aside / "features"), registry)
+        last = _try(replace(served, dataset=longer, features=aside / "features"), registry, old.n_items)
         stamp_folder(aside, served.key)
     served.switch(folder)
     present = {name: int(here.sum()) for name, here in items.present.items()}
-    return ImportedItems(len(new), longer.n_items, served.n_fitted, present, items.refused, fitting.notes)
+    return ImportedItems(len(new), longer.n_items, served.n_fitted, present, items.refused, fitting.notes, last)
 
 
 def _observe(
@@ -111,8 +117,12 @@ def _append(path: Path, more: Float32, target: Path) -> None:
     out.flush()
 
 
-def _try(served: ServingCatalog, registry: Registry) -> None:
-    """Load every component for the longer catalogue and let each answer requests that name its last, new item."""
+def _try(served: ServingCatalog, registry: Registry, n_old: int) -> tuple[str, ...]:
+    """Load every component for the longer catalogue and let each answer requests that name its last, new item.
+
+    Returns:
+        labels of those that rank all items from ``n_old`` on behind the others, whatever is asked.
+    """
     agent, last = load_agent(served, registry), served.dataset.n_items - 1
     nobody, past = np.full(2, -1, np.int32), History.of([[last], []])
     asked = {
@@ -126,3 +136,24 @@ def _try(served: ServingCatalog, registry: Registry) -> None:
                 agent.delegate(label, batch, observation)
         if agent.policy is not None and task in agent.policy.part.tasks:
             agent.estimate(None, batch, observation, agent.deliberate(batch, observation))
+    return tuple(label for label, scores in _score(agent, asked[Task.SEQUENTIAL]) if _ranks_last(scores, n_old))
+
+
+def _score(agent: Agent, batch: QueryBatch) -> Iterator[tuple[str, Float32]]:
+    """What each model that scores a whole catalogue gives its items, float32[B, n_items]."""
+    observation = agent.observe(batch)
+    for kind, named in agent.parts:
+        name, part = named.name, named.part
+        if batch.task not in getattr(part, "tasks", ()):
+            continue
+        if kind is Kind.DELEGATE:
+            with agent.registry.guard(kind, name, "score"):
+                yield named.label, check_scores(part.score(batch, observation), batch, agent.n_items)
+        elif isinstance(part, DistributionPolicy):
+            with agent.registry.guard(kind, name, "distribution"):
+                yield named.label, check_distribution(part.distribution(batch, observation), batch, agent.n_items)
+
+
+def _ranks_last(scores: Float32, n_old: int) -> bool:
+    """Whether no query finds a new item better than its worst old one."""
+    return not (scores[:, n_old:].max(axis=1) > scores[:, :n_old].min(axis=1)).any()

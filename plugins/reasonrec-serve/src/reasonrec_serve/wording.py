@@ -82,6 +82,11 @@ def name_items(catalog: Catalog, items: Iterable[int]) -> tuple[tuple[str, str],
     return tuple((catalog.ids[i], catalog.titles[i]) for i in items)
 
 
+def join_words(words: Sequence[str]) -> str:
+    """ "A, B and C"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if words[1:] else "".join(words)
+
+
 def _find_steps(agent: Agent, batch: QueryBatch, by: str, outcome: Outcome) -> Callable[[], Sequence[Step]]:
     """Gives the steps of whoever answered: the policy's as it took them, a delegate's by asking it again."""
     route, thought = Route(outcome.decisions.route[0]), outcome.deliberation

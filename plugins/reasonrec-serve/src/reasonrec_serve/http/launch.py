@@ -164,3 +164,5 @@ def _announce(settings: ServeSettings) -> None:
             "The evaluated models answer; they have not learned from each user's newest interactions. To "
             f"make models that have: reasonrec final {settings.run}"
         )
+    if settings.learn:
+        note("Delegates that count learn from events; the other models keep what the last fit learned (/v1/status).")

@@ -1,4 +1,4 @@
-"""Delegates that count learn what happens, without a refit."""
+"""Delegates that count learn what happens, without a refit; all other models keep what their fit learned."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from reasonrec_core.pipeline import Agent
 from reasonrec_core.types import Interactions
 from reasonrec_serve.history_store import Event, HistoryStore
 from reasonrec_serve.recommender import Recommender
+from reasonrec_serve.wording import join_words
 
 AT_ONCE = 10_000
 """Events that are read at once."""
@@ -56,8 +57,7 @@ class Learner:
     @property
     def labels(self) -> list[str]:
         """Who learns."""
-        parts = {label: named.part for label, named in self.run.agent.delegates.items()}
-        return [label for label, part in parts.items() if isinstance(part, UpdatableDelegate) and part.updates]
+        return list_learning(self.run.agent)
 
     def catch_up(self) -> Agent | None:
         """Learn what came since the last time; None where that is nothing.
@@ -105,6 +105,23 @@ class Learner:
         if known is not None:
             return known
         return self._new_users.setdefault(user, self.run.dataset.n_users + len(self._new_users))
+
+
+def list_learning(agent: Agent) -> list[str]:
+    """Labels of the delegates that learn events as they come."""
+    parts = {label: named.part for label, named in agent.delegates.items()}
+    return [label for label, part in parts.items() if isinstance(part, UpdatableDelegate) and part.updates]
+
+
+def describe_learning(agent: Agent, *, learn: bool) -> str:
+    """What new events change, in one sentence; ``learn``: whether delegates are let (`reasonrec serve --learn`)."""
+    known = [*([agent.policy.label] if agent.policy else []), *agent.delegates]
+    able = list_learning(agent) if learn else []
+    fixed = [label for label in known if label not in able]
+    said = [f"{join_words(able)} also {'learns' if len(able) == 1 else 'learn'} from them"] if able else []
+    if fixed:
+        said.append(f"{join_words(fixed)} {'keeps' if len(fixed) == 1 else 'keep'} what the last fit learned")
+    return f"New events count in their users' histories at once; {'; '.join(said)}."
 
 
 def is_logged(dataset: Dataset, event: Event) -> bool:

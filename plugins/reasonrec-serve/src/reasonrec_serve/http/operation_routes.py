@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from reasonrec_serve.history_store import StoreUnavailable
+from reasonrec_serve.http.learning import describe_learning
 from reasonrec_serve.http.metrics import MEDIA_TYPE
 from reasonrec_serve.http.problems import Refused, json_response
 from reasonrec_serve.http.run_facts import describe_run, find_labels
@@ -65,6 +66,7 @@ async def status(service: Current) -> Response:
         "worker": {"process": os.getpid(), "seconds": round(time.time() - service.started, 1), "busy": service.busy},
         "workers": settings.workers,
         "learned_events": service.learned,
+        "learning": describe_learning(service.recommender.agent, learn=bool(settings.learn)),
         "confidence": None if service.outcomes is None else service.outcomes.summarise(),
     }
     return json_response(facts | await service.aside(work))

@@ -73,6 +73,7 @@ function Server({ status }) {
     ["Processes", `${status.workers}; this one has been running for ${sayCount(Math.round(status.worker.seconds / 60), "minute")}`],
     ["Requests", `${total.toLocaleString("en")}, of which ${failed.toLocaleString("en")} failed here`],
     ["New events", `${kept}; ${(events.new ?? 0).toLocaleString("en")} received`],
+    store.kind !== null && ["What they change", status.learning],
     status.learned_events > 0 && ["Learned since", sayCount(status.learned_events, "event")],
   ]} />`;
 }
