@@ -118,8 +118,11 @@ class Splitter(Configured[S]):
 class RequestWatcher(Protocol):
     """Told of a request as soon as it was answered."""
 
-    def __call__(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:
-        """``batch``: of one query; ``user``: the raw id, None for somebody unknown. An error would fail the request."""
+    def __call__(self, batch: QueryBatch, outcome: Outcome, user: str | None, *, words: str | None = None) -> None:
+        """``batch``: of one query; ``user``: the raw id, None for somebody unknown; ``words``: of a text query.
+
+        An error would fail the request.
+        """
 
 
 class Reporter(Configured[C]):

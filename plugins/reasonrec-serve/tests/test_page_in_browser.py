@@ -286,6 +286,33 @@ def test_filters_narrow_the_list_and_a_link_holds_them(
         assert listed(page) == ids_of(before)
 
 
+def test_words_alone_and_beside_a_person(browser: Any, reading_words: Path, tmp_path: Path) -> None:
+    run = Recommender.open(reading_words)
+    user = next(str(user) for user in run.dataset.user_index if len(run.recommend(user=user).history) > 3)
+    with running(reading_words, tmp_path) as server, opened_page(browser, server.url) as page:
+        page.get_by_label("In words").fill("a red kite")
+        page.keyboard.press("Enter")
+        page.locator(".card").first.wait_for()
+        settle(page)
+        answer = run.recommend(query="a red kite")
+        assert listed(page) == ids_of(answer)
+        assert page.get_by_role("heading", name="For “a red kite”").is_visible()
+        why = answer.explained[0].why
+        assert f"{why[:1].upper()}{why[1:]}" in page.locator(".card").first.inner_text()
+        page.goto(f"{server.url}/#recommend?user={user}&words=a+red+kite")
+        page.get_by_role("heading", name=f"For {user}, “a red kite”").wait_for()
+        settle(page)
+        assert listed(page) == ids_of(run.recommend(query="a red kite", user=user))
+        page.get_by_label("How much the words count").fill("1")
+        wait_until(page, "location.hash.includes('weight=1')")
+        settle(page)
+        assert listed(page) == ids_of(run.recommend(query="a red kite", user=user, query_weight=1.0))
+        page.get_by_role("button", name="Without words").click()
+        wait_until(page, "!location.hash.includes('words')")
+        settle(page)
+        assert listed(page) == ids_of(run.recommend(user=user))
+
+
 def test_no_list_is_given_where_none_is_sure_enough(browser: Any, abstaining: Path, tmp_path: Path) -> None:
     run = Recommender.open(abstaining)
     user = find_user(run, "abstain")

@@ -28,11 +28,11 @@ BEST_SELLERS = 0.05
 
 @dataclass(frozen=True)
 class Cause:
-    """An item of the history that an item was recommended for.
+    """An item of the history, or a word of a text query, that an item was recommended for.
 
     Attributes:
-        id: raw id.
-        title: what it is called.
+        id: raw id; "" for a word.
+        title: what it is called; a word in quotes.
         share: how much of the reason it is, in [0, 1]; the causes of an item sum to at most 1, the rest are fainter
             causes and what speaks for the item whatever the history holds.
     """

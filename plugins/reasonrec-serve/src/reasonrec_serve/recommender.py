@@ -42,7 +42,7 @@ class Recommender(FinishedRun):
     """A finished run, ready to answer.
 
     Attributes:
-        on_answer: is told of every request that was answered without edits; None where nobody is.
+        on_answer: is told of every request that was answered without edits (`RequestWatcher`); None where nobody is.
     """
 
     on_answer: RequestWatcher | None = None

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from reasonrec_core.components import Encoder, ItemInput, Kind, VectorDelegate
+from reasonrec_core.components import Encoder, ItemInput, Kind, VectorDelegate, leave_entries_out
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.pipeline import ServingCatalog
+from reasonrec_core.pipeline import Outcome, ServingCatalog
 from reasonrec_core.ranking import rank
+from reasonrec_core.routing.decision import undecided
 from reasonrec_core.types import Float32, History, Observation, QueryBatch, Ranking, Route, Task
 from reasonrec_core.validation import check_vectors
-from reasonrec_serve.answer import Answer
+from reasonrec_serve.answer import Answer, Recommended
 from reasonrec_serve.diversity import diversify
 from reasonrec_serve.limits import Limits
 from reasonrec_serve.notes import list_notes
 from reasonrec_serve.resolve import Resolved
+from reasonrec_serve.word_causes import explain_words, share_words, split_words
 from reasonrec_serve.wording import list_items, name_items
 
 if TYPE_CHECKING:
@@ -101,6 +103,16 @@ class TextQueries:
         what = f"{' and '.join(asked)} cannot answer a text query: no encoder of text made what it reads ({features})"
         raise ConfigError(what, where="--query", fix="Observe the items' text: [observe.text].")
 
+    def find_label(self) -> str | None:
+        """Whose answer to words there is, by the settings; no encoder is loaded. None where nobody reads words."""
+        agent, observed = self.service.agent, self.service.config.observe
+        for label, each in agent.delegates.items():
+            read = [observed[name].encoder for name in getattr(each.part, "modalities", ()) if name in observed]
+            text = any(agent.registry.load(Kind.ENCODER, name).modality in READ_TEXT for name in read)
+            if text and isinstance(each.part, TextDelegate):
+                return label
+        return None
+
     def answer(self, resolved: Resolved) -> Answer:
         """The answer to words, within the same limits as any other.
 
@@ -111,12 +123,18 @@ class TextQueries:
         batch, request, catalog = resolved.batch, resolved.request, self.service.dataset.catalog
         reader = self.reader
         deep = replace(batch, k=self.service.choose_depth(batch)) if request.diversity else batch
-        ranking = self._rank(deep, resolved, reader)
+        ranking = self._rank(deep, resolved)
         if request.diversity:
             ranking = diversify(ranking, self.service.likeness_to_diversify, request.diversity, batch.k)
         items, past = list_items(catalog, ranking, batch.k), batch.history.row(0).tolist()
         weights = f"{request.query_weight:g} to {1 - request.query_weight:g}"
         how = f"the words and the history, weighted {weights}" if past else "the words alone"
+        reason, seconds = f"{reader.label} answers: by {how}", time.perf_counter() - begin
+        if self.service.on_answer is not None:
+            decided = undecided(1, reader.label, reason)
+            outcome = Outcome(ranking.head(batch.k), decided, {}, np.empty(0, np.intp), None, seconds)
+            user = None if request.user is None else str(request.user)
+            self.service.on_answer(batch, outcome, user, words=request.query)
         return Answer(
             items=items,
             history=name_items(catalog, past),
@@ -124,10 +142,11 @@ class TextQueries:
             skipped=resolved.skipped,
             route=str(Route.REPLACE),
             by=reader.label,
-            reason=f"{reader.label} answers: by {how}",
+            reason=reason,
             cutoff=self.service.cutoff,
             explain=tuple,
-            seconds=time.perf_counter() - begin,
+            justify=lambda _: self._justify(resolved, items),
+            seconds=seconds,
             known_user=resolved.known_user,
             personalised=bool(past) and request.query_weight < 1,
             models=self.service.agent.models,
@@ -137,21 +156,41 @@ class TextQueries:
             ),
         )
 
-    def _rank(self, batch: QueryBatch, resolved: Resolved, reader: TextReader) -> Ranking:
-        request, items = resolved.request, self._items
-        agent, seen = self.service.agent, self.service.agent.observe(batch)
+    def _rank(self, batch: QueryBatch, resolved: Resolved) -> Ranking:
+        request, seen = resolved.request, self.service.agent.observe(batch)
         assert request.query is not None
-        with agent.registry.guard(Kind.DELEGATE, reader.name, "feature_vectors"):
-            encoded = self._encode(request.query, reader)
-            words = check_vectors(reader.delegate.feature_vectors(encoded, seen), 1, items.shape[1])
-        scores = mix_texts(_unit(words) @ items.T, encoded, self._texts)
+        scores = self._read([request.query], seen)
         if len(batch.history.items):
-            with agent.registry.guard(Kind.DELEGATE, reader.name, "query_vectors"):
-                past = _unit(check_vectors(reader.delegate.query_vectors(batch, seen), 1, items.shape[1]))
-            scores = request.query_weight * scores + (1 - request.query_weight) * (past @ items.T)
-        scores = np.asarray(scores, np.float32)
-        scores[:, ~items.any(axis=1)] = -np.inf  # nothing is known of these
+            scores = self._add_history(scores, request.query_weight, batch, seen)
+        scores[:, ~self._items.any(axis=1)] = -np.inf  # nothing is known of these
         return rank_scores(scores, batch, resolved.limits)
+
+    def _read(self, texts: Sequence[str], seen: Observation) -> Float32:
+        """float32[B, n_items]: how well the items fit each of B texts."""
+        reader, registry = self.reader, self.service.agent.registry
+        with registry.guard(Kind.DELEGATE, reader.name, "feature_vectors"):
+            encoded = self._encode(texts, reader)
+            words = check_vectors(reader.delegate.feature_vectors(encoded, seen), len(texts), self._items.shape[1])
+        return mix_texts(_unit(words) @ self._items.T, encoded, self._texts)
+
+    def _add_history(self, read: Float32, weight: float, batch: QueryBatch, seen: Observation) -> Float32:
+        """float32[B, n_items]: scores of one text, float32[1, n_items], weighed with B histories; empty ones add 0."""
+        with self.service.agent.registry.guard(Kind.DELEGATE, self.reader.name, "query_vectors"):
+            vectors = self.reader.delegate.query_vectors(batch, seen)
+            past = _unit(check_vectors(vectors, len(batch), self._items.shape[1]))
+        past[batch.history.lengths == 0] = 0
+        return np.asarray(weight * read + (1 - weight) * (past @ self._items.T), np.float32)
+
+    def _justify(self, resolved: Resolved, items: tuple[Recommended, ...]) -> tuple[Recommended, ...]:
+        request, service = resolved.request, self.service
+        assert request.query is not None
+        batch = replace(resolved.batch, task=Task.SEQUENTIAL, candidates=None)
+        seen, weight = service.agent.observe(batch), request.query_weight if len(batch.history.items) else 1.0
+        words = split_words(request.query)
+        read = self._read([request.query, *(without for _, without in words)], seen)
+        index = np.array([[service.dataset.catalog.index[item.id] for item in items]], np.int32)
+        past = leave_entries_out(lambda b, o: self._add_history(read[:1], weight, b, o), batch, seen, index)
+        return explain_words(service, batch, items, [word for word, _ in words], share_words(read, index, past), past)
 
     @cached_property
     def _texts(self) -> dict[str, Float32]:
@@ -167,15 +206,15 @@ class TextQueries:
         with agent.registry.guard(Kind.DELEGATE, reader.name, "item_vectors"):
             return _unit(check_vectors(reader.delegate.item_vectors(seen), agent.n_items))
 
-    def _encode(self, words: str, reader: TextReader) -> dict[str, Float32]:
+    def _encode(self, texts: Sequence[str], reader: TextReader) -> dict[str, Float32]:
         found = {}
         for name, encoder in reader.encoders.items():
-            given = words if encoder.modality == "text" else ItemInput(None, words)
+            given = [text if encoder.modality == "text" else ItemInput(None, text) for text in texts]
             with (
                 self._lock,
                 self.service.agent.registry.guard(Kind.ENCODER, self.service.config.observe[name].encoder, "encode"),
             ):
-                found[name] = check_vectors(encoder.encode([given]), 1)
+                found[name] = check_vectors(encoder.encode(given), len(texts))
         return found
 
 
@@ -185,12 +224,15 @@ def mix_texts(learned: Float32, encoded: Mapping[str, Float32], texts: Mapping[s
     Args:
         learned: float32[B, n].
         encoded: the words, float32[B, w] by feature.
-        texts: the items, float32[n, w] of length 1 or 0; an item without a text keeps what was learned.
+        texts: the items, float32[n, w] of length 1 or 0; an item without a text counts as one of average likeness.
     """
     mixed = learned.copy()
     for name, rows in texts.items():
-        has, share = rows.any(axis=1), np.float32(TEXT_SHARE / len(texts))
-        mixed[:, has] += share * (_unit(encoded[name]) @ rows[has].T - learned[:, has])
+        has = rows.any(axis=1)
+        if has.any():
+            like = _unit(encoded[name]) @ rows.T
+            like[:, ~has] = like[:, has].mean(axis=1, keepdims=True)
+            mixed += np.float32(TEXT_SHARE / len(texts)) * (like - learned)
     return np.asarray(mixed, np.float32)
 
 

@@ -43,7 +43,7 @@ class TraceFile:
 
         Args:
             columns: those wanted; all if not given.
-            part: of the trace; both parts if None.
+            part: of the trace; all parts if None.
 
         Raises:
             RunError: the file is damaged.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from reasonrec_trace.config import TraceConfig
 from reasonrec_trace.header import make_header
 from reasonrec_trace.pseudonyms import make_hasher
 from reasonrec_trace.request_log import RequestLog
-from reasonrec_trace.schema import RankedAnswer, TraceRecord, UncertaintyValue
+from reasonrec_trace.schema import WORDS, RankedAnswer, TraceRecord, UncertaintyValue
 
 if TYPE_CHECKING:
     from reasonrec_core.config import PipelineConfig
@@ -40,8 +41,11 @@ class RequestTrace:
         self._hasher = make_hasher(config)
         self._logs: dict[Task, RequestLog] = {}
 
-    def __call__(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:
-        """Append the decision about a batch of one; what cannot be written is a warning."""
+    def __call__(self, batch: QueryBatch, outcome: Outcome, user: str | None, *, words: str | None = None) -> None:
+        """Append the decision about a batch of one; what cannot be written is a warning.
+
+        Words are what a person wrote: where users or items are hashed, they are left out.
+        """
         log = self._logs.get(batch.task)
         if log is None:
             path = self.folder / f"requests-{batch.task}.jsonl"
@@ -49,7 +53,11 @@ class RequestTrace:
             log = RequestLog(path, head, self._hasher, rows=self.config.rows, files=self.config.files)
             self._logs[batch.task] = log
         try:
-            log.write(self._record(batch, outcome, user))
+            record = self._record(batch, outcome, user)
+            if words is not None:
+                said = "" if self._hasher.hashed else f" (“{words}”)"
+                record = replace(record, part=WORDS, reason=f"{record.reason}{said}")
+            log.write(record)
         except DataError as error:
             LOG.warning("the request was answered, but its trace could not be written: %s", error)
 

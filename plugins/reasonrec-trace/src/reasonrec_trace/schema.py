@@ -21,8 +21,8 @@ FORMAT = 2
 HEADER = b"reasonrec.trace"
 """The key of the header in a Parquet file's metadata, and of the first line of a JSON-lines file."""
 
-TEST, VALID = "test", "valid"
-"""Parts of a trace: decisions, and the validation queries that a router is calibrated on."""
+TEST, VALID, WORDS = "test", "valid", "words"
+"""Parts of a trace: decisions, the validation queries that a router is calibrated on, and requests in words."""
 
 
 def _read_steps(value: Any) -> Any:
@@ -61,7 +61,11 @@ class TraceRecord:
     """One decision; the fields are the columns of a trace, in order."""
 
     query: Annotated[int, "number of the row: of the test request, or of the request to a service"] = -1
-    part: Annotated[str, "`test` (decisions) or `valid` (validation requests, which routers are calibrated on)"] = TEST
+    part: Annotated[
+        str,
+        "`test` (decisions), `valid` (validation requests, which routers are calibrated on) or `words` (text queries, "
+        "which no router decides)",
+    ] = TEST
     task: Annotated[str, "the task"] = ""
     user: Annotated[str | None, "id of the user; null where unknown"] = None
     key: Annotated[int, "the number that breaks ties between equal risks"] = -1

@@ -48,17 +48,21 @@ def show_command(
     trace: Path, request: int | None, user: str | None, key_env: str, route: str | None, limit: int, as_json: bool
 ) -> None:
     """Show decisions of TRACE, a trace or a run folder; with a run folder, items by their titles."""
+    import pyarrow.compute as pc
+
     from reasonrec_core.errors import ConfigError
     from reasonrec_trace.reader import open_trace
+    from reasonrec_trace.schema import VALID
 
     file = open_trace(trace)
     wanted: dict[str, Any] = {"query": request, "user": user, "route": route}
     if user is not None:
         wanted["user"] = _written(file, user, key_env)
     asked = {name: value for name, value in wanted.items() if value is not None}
-    found = list(islice(file.records(**asked), limit))
+    found = list(islice((record for record in file.records(None, **asked) if record.part != VALID), limit))
     if not found:
-        last = sum(len(table) for table in file.tables(["query"])) - 1
+        shown = (table.filter(pc.not_equal(table["part"], VALID)) for table in file.tables(["query", "part"], None))
+        last = max((pc.max(table["query"]).as_py() for table in shown if len(table)), default=-1)
         raise ConfigError(
             f"no decision matches {_said(request, user, route)}".rstrip(),
             where=str(file.path),

@@ -49,6 +49,7 @@ def describe_run(run: Recommender) -> dict[str, Any]:
             "interactions": len(dataset),
             "pictures": bool(dataset.catalog.has_image.any()),
         },
+        "reads_words": run.text_queries.find_label(),
         "editable": EditedPolicy.refusal(agent) is None,
         "fields": [
             {"field": field, "labels": list(names[:LABELS]), "count": len(names)} for field, names in labels.items()

@@ -3,12 +3,12 @@ import { html } from "./vendor/htm-preact.js";
 import { ask } from "./api.js";
 import { Picture, useItems } from "./catalogue.js";
 import { useLoaded } from "./loading.js";
-import { isAsked, isEdited, toCompareBody, toFragment } from "./request.js";
+import { hasPerson, isEdited, toCompareBody, toFragment } from "./request.js";
 import { ProblemBox } from "./trouble.js";
 import { capitalise, sayMilliseconds, sayQuality, sayRole } from "./words.js";
 
 export function Compare({ run, request }) {
-  const key = isAsked(request) ? JSON.stringify(toCompareBody(request)) : null;
+  const key = hasPerson(request) ? JSON.stringify(toCompareBody(request)) : null;
   const { value, problem, busy } = useLoaded(key, (signal) => ask("/v1/compare", { body: toCompareBody(request), signal }));
   const systems = key === null ? [] : (value?.systems ?? []);
   const lists = systems.filter((each) => each.items);

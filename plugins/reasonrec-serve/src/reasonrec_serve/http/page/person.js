@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { ask } from "./api.js";
 import { Picture, findItems, showItem } from "./catalogue.js";
 import { Combobox } from "./combobox.js";
-import { askHistory, askUser, setHistory, toggleIgnored } from "./request.js";
+import { LONGEST_WORDS, askHistory, askUser, askWords, hasPerson, setHistory, toggleIgnored } from "./request.js";
 import { sayCount } from "./words.js";
 
 const SHOWN = 24; // items of a history, unless more are wanted
@@ -29,7 +29,29 @@ export function ChoosePerson({ request, change, run }) {
       : html`<${Combobox} name="person" label="Person’s id" hint=${`${people} Type the start of an id.`}
           find=${findUsers} show=${showUser} choose=${(id) => change(askUser(request, id))}
           addTyped=${(id) => ({ id, isNew: true })} />`}
+    ${run?.reads_words && html`<${Words} request=${request} change=${change} key=${request.words ?? ""} model=${run.reads_words} />`}
   </section>`;
+}
+
+/** What is wanted, in words, where a model of the run reads them: alone, or beside a person or items. */
+function Words({ request, change, model }) {
+  const [text, setText] = useState(request.words ?? "");
+  const find = (event) => {
+    event.preventDefault();
+    change(askWords(request, text.trim()));
+  };
+  const asked = request.words !== null;
+  return html`<form class="words" onSubmit=${find}>
+    <label for="words">In words</label>
+    <input id="words" type="search" maxlength=${LONGEST_WORDS} autocomplete="off" aria-describedby="words-hint" value=${text}
+      onInput=${(event) => setText(event.target.value)} />
+    <p class="hint" id="words-hint">${model} finds items by what they are called, for example “wedding gift”.</p>
+    <button type="submit" class="main" disabled=${!text.trim()}>Find</button>
+    ${asked && html` <button type="button" onClick=${() => change(askWords(request, ""))}>Without words</button>`}
+    ${asked && hasPerson(request) && html`<label class="weight">How much the words count
+      <input type="range" min="0" max="1" step="0.1" value=${String(request.weight)}
+        onChange=${(event) => change({ ...request, weight: Number(event.target.value) })} /></label>`}
+  </form>`;
 }
 
 function ChooseItems({ request, change }) {

@@ -27,7 +27,9 @@ export function Ranking({ items, moves, info, light }) {
 
 function Card({ item, rank, move, info, light }) {
   const { sign, said } = SIGNS[move?.kind]?.(move.places) ?? {};
-  const causes = item.because ?? [];
+  const reasons = item.because ?? [];
+  const causes = reasons.filter((cause) => cause.id); // the others are words
+  const byWords = causes.length < reasons.length;
   const show = () => light(causes.map((cause) => cause.id));
   const hide = () => light([]);
   return html`<li class="card" data-id=${item.id} onMouseEnter=${show} onMouseLeave=${hide}>
@@ -38,8 +40,8 @@ function Card({ item, rank, move, info, light }) {
     </div>
     <h3 class="title">${item.title}</h3>
     <p class="fields">${sayFields(info(item.id)) || item.id}</p>
-    ${causes.length > 0 && html`<${Causes} causes=${causes} info=${info} show=${show} hide=${hide} />`}
-    ${!causes.length && item.why && html`<p class="fields">${capitalise(item.why)}</p>`}
+    ${causes.length > 0 && !byWords && html`<${Causes} causes=${causes} info=${info} show=${show} hide=${hide} />`}
+    ${(byWords || !causes.length) && item.why && html`<p class="fields">${capitalise(item.why)}</p>`}
   </li>`;
 }
 

@@ -8,7 +8,7 @@ import { Server, useLoaded } from "./loading.js";
 import { compareLists } from "./moves.js";
 import { ChoosePerson, History } from "./person.js";
 import { LeftItems, Ranking, Strip } from "./ranking.js";
-import { EMPTY, askHistory, askUser, assume, isAsked, isSamePerson, toBody, toFragment } from "./request.js";
+import { EMPTY, askHistory, askUser, assume, hasPerson, isAsked, isSamePerson, toBody, toFragment } from "./request.js";
 import { Assumptions, Steps } from "./steps.js";
 import { Toolbar } from "./toolbar.js";
 import { ProblemBox } from "./trouble.js";
@@ -30,14 +30,14 @@ export function Recommend({ run, undo }) {
   const entries = useMemo(() => listEntries(request, past, answered === key), [request, past, answered === key]);
   const ids = [...(answer?.items ?? []), ...(moves?.left ?? [])].map((item) => item.id);
   const items = useItems([...new Set([...ids, ...entries.map((entry) => entry.id)])]);
-  const editable = Boolean(run?.editable);
+  const editable = Boolean(run?.editable) && request.words === null;
   const lightIds = (wanted) => setLit(past.flatMap(([id], at) => (wanted.includes(id) ? [at] : [])));
   const shared = { request, change, editable, items, fields: run?.fields ?? [] };
 
   return html`<div class="columns">
     <div class="aside">
       <${ChoosePerson} request=${request} change=${change} run=${run} />
-      ${isAsked(request) && answer && html`<${Assumed} request=${request} change=${change} />
+      ${hasPerson(request) && answer && html`<${Assumed} request=${request} change=${change} />
         <${History} ...${shared} entries=${entries} lit=${lit}
           name=${request.history === null ? request.user : null} />`}
     </div>
@@ -53,7 +53,9 @@ export function Recommend({ run, undo }) {
 
 function Answer({ answer, moves, run, past, undo, setLit, lightIds, ...shared }) {
   const { request, items, editable, fields } = shared;
-  const head = request.user === null ? "For these items" : html`For <span class="id">${request.user}</span>`;
+  const words = request.words !== null && html`“${request.words}”`;
+  const person = request.user === null ? "these items" : html`<span class="id">${request.user}</span>`;
+  const head = hasPerson(request) ? html`For ${person}${words && html`, ${words}`}` : html`For ${words}`;
   if (answer.route === "abstain") {
     return html`<h2 class="head">${head}</h2><${Notes} answer=${answer} />
       <${Abstained} answer=${answer} run=${run} link=${toFragment("compare", request)} />`;

@@ -3,6 +3,8 @@
 export const EMPTY = Object.freeze({
   user: null, // an id, or null
   history: null, // item ids, oldest first; null: the user's own
+  words: null, // what is wanted, in words; null: nothing is said
+  weight: 0.5, // how much the words count beside the history
   ignore: Object.freeze([]), // items of the history that do not count
   assume: Object.freeze({}), // item field -> label that is taken for granted
   k: 10,
@@ -14,15 +16,19 @@ export const EMPTY = Object.freeze({
 });
 export const VIEWS = ["recommend", "compare", "health"];
 const LONGEST_ID = 512;
+export const LONGEST_WORDS = 2_000;
 const MOST_ITEMS = 10_000;
 const MOST_WANTED = 100;
 const MOST_FIELDS = 50;
 
-export const isAsked = (request) => request.user !== null || request.history !== null;
+export const hasPerson = (request) => request.user !== null || request.history !== null;
+export const isAsked = (request) => hasPerson(request) || request.words !== null;
 export const isEdited = (request) => request.ignore.length > 0 || Object.keys(request.assume).length > 0;
 
 export const askUser = (request, user) => ({ ...request, user, history: null, ignore: [], assume: {} });
 export const askHistory = (request, history) => ({ ...request, user: null, history, ignore: [], assume: {} });
+/** Words for what is wanted; steps cannot be changed then, as no policy answers. */
+export const askWords = (request, words) => ({ ...clearEdits(request), words: words || null });
 export const clearEdits = (request) => ({ ...request, ignore: [], assume: {} });
 
 /** Another history of the same person; what is no longer in it cannot be ignored. */
@@ -70,6 +76,8 @@ export function toBody(request) {
   const body = { k: request.k, steps: true };
   if (request.user !== null) body.user = request.user;
   if (request.history !== null) body.history = request.history;
+  if (request.words !== null) body.query = request.words;
+  if (request.words !== null && hasPerson(request)) body.query_weight = request.weight;
   if (request.ignore.length) body.ignore = request.ignore;
   if (Object.keys(request.assume).length) body.assume = request.assume;
   if (request.diversity) body.diversity = request.diversity;
@@ -80,9 +88,9 @@ export function toBody(request) {
   return body;
 }
 
-/** The body of POST /v1/compare: edits and variety belong to the policy alone. */
+/** The body of POST /v1/compare: edits, variety and words are for one model alone. */
 export function toCompareBody(request) {
-  const { steps, ignore, assume, diversity, ...body } = toBody(request);
+  const { steps, ignore, assume, diversity, query, query_weight, ...body } = toBody(request);
   return body;
 }
 
@@ -94,6 +102,8 @@ export function toFragment(view, request) {
     if (!request.history.length) query.append("nobody", "1");
     for (const id of request.history) query.append("item", id);
   }
+  if (request.words !== null) query.append("words", request.words);
+  if (request.weight !== EMPTY.weight) query.append("weight", String(request.weight));
   for (const id of request.ignore) query.append("ignore", id);
   for (const [field, label] of Object.entries(request.assume)) query.append(`assume.${field}`, label);
   if (request.k !== EMPTY.k) query.append("k", String(request.k));
@@ -118,13 +128,17 @@ export function fromFragment(fragment) {
   const items = ids("item");
   const labels = [...query].filter(([key]) => key.startsWith("assume.")).slice(0, MOST_FIELDS);
   const k = Number.parseInt(query.get("k") ?? "", 10);
+  const words = query.get("words")?.trim().slice(0, LONGEST_WORDS) || null;
+  const weight = Number.parseFloat(query.get("weight") ?? "");
   const variety = Number.parseFloat(query.get("variety") ?? "");
   const history = items.length || query.has("nobody") ? items : null;
   const request = {
     user: ids("user")[0] ?? null,
     history,
-    ignore: ids("ignore"),
-    assume: Object.fromEntries(labels.map(([key, label]) => [key.slice("assume.".length), label])),
+    words,
+    weight: weight >= 0 && weight <= 1 ? weight : EMPTY.weight,
+    ignore: words === null ? ids("ignore") : [],
+    assume: words === null ? Object.fromEntries(labels.map(([key, label]) => [key.slice("assume.".length), label])) : {},
     k: k >= 1 ? Math.min(k, MOST_WANTED) : EMPTY.k,
     diversity: variety > 0 ? Math.min(variety, 1) : 0,
     seen: query.has("seen"),
