@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from reasonrec_fields.network import CrossLayer, InteractionNetwork, fit_line
 from reasonrec_fields.rows import FieldReader
 from reasonrec_torch.testing import LearningDelegateConformance
 
+from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.evaluate.ctr_metrics import auc
 from reasonrec_core.testing.tiny import Tiny, tiny
 from reasonrec_core.types import Task
@@ -34,6 +36,11 @@ class TestXDeepFM(LearningDelegateConformance):
 class TestDCNv2(LearningDelegateConformance):
     component = "dcnv2"
     settings = SMALL | {"history": "mean", "members": 2}
+
+
+class TestEvidentialDCNv2(LearningDelegateConformance):
+    component = "dcnv2"
+    settings = SMALL | {"evidence": "dirichlet-mse"}
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +107,52 @@ def test_unknown_users_are_answered_by_the_other_fields(clicks: Tiny) -> None:
     assert labels is not None
     assert auc(labels.ravel().astype(np.float64), scores.ravel().astype(np.float64)) > 0.6
     assert XDeepFMConfig().members == 5
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_the_context_of_a_request_counts(model: type[FieldDelegate[Any]], clicks: Tiny, tmp_path: Path) -> None:
+    """Clicks that hang on the hour alone are known by the hour alone, and at an hour nobody saw like at none."""
+    rng = np.random.default_rng(0)
+    train, batch = clicks.fit.train, clicks.test.queries
+    hours = np.stack([rng.integers(1, 3, len(train)), rng.integers(1, 5, len(train))], axis=1).astype(np.int32)
+    logged = replace(train, context=hours, values=(hours[:, 0] == 2).astype(np.float32))
+    context = {"day": ["week", "weekend"], "device": ["a", "b", "c", "d", "never"]}
+    delegate = make(model, clicks, train=logged, valid=None, context=context)
+    now = rng.integers(1, 3, (len(batch), 2)).astype(np.int32)
+    asked = replace(batch, context=now)
+    scores = delegate.score(asked, clicks.observation(asked))
+    assert scores[now[:, 0] == 2].min() > scores[now[:, 0] == 1].max()
+    unknown, unseen = (
+        delegate.score(replace(batch, context=each), clicks.observation(batch)) for each in (None, now * 0)
+    )
+    np.testing.assert_array_equal(unknown, unseen)
+    elsewhere = np.stack([now[:, 0], np.full(len(now), 5)], axis=1).astype(np.int32)
+    nowhere = np.stack([now[:, 0], np.zeros(len(now))], axis=1).astype(np.int32)
+    there, gone = (delegate.score(replace(batch, context=c), clicks.observation(batch)) for c in (elsewhere, nowhere))
+    np.testing.assert_array_equal(there, gone)
+    delegate.save(tmp_path)
+    again = model.load(tmp_path, clicks.fit.catalog)
+    np.testing.assert_allclose(again.score(asked, clicks.observation(asked)), scores, atol=1e-6)
+
+
+def test_evidence_is_where_rows_agree(clicks: Tiny) -> None:
+    rng = np.random.default_rng(0)
+    train, batch = clicks.fit.train, clicks.test.queries
+    days = rng.integers(1, 3, (len(train), 1)).astype(np.int32)
+    values = np.where(days[:, 0] == 2, 1, rng.integers(0, 2, len(train))).astype(np.float32)
+    logged, context = replace(train, context=days, values=values), {"day": ["coin", "sure"]}
+    settings = SMALL | {"evidence": "dirichlet-log", "divergence": 0.05}
+    delegate = make(DCNv2, clicks, settings, train=logged, valid=None, context=context)
+    coin, sure = (
+        delegate.evidence(replace(batch, context=np.full((len(batch), 1), day, np.int32)), clicks.observation(batch))
+        for day in (1, 2)
+    )
+    assert sure[..., 0].mean() > 2 * max(coin.mean(), sure[..., 1].mean())
+    alpha = sure + 1
+    asked = replace(batch, context=np.full((len(batch), 1), 2, np.int32))
+    scores = delegate.score(asked, clicks.observation(asked))
+    np.testing.assert_allclose(scores, alpha[..., 0] / alpha.sum(-1), atol=1e-5)
+    with pytest.raises(PluginError, match="xdeepfm was not trained to state its evidence"):
+        XDeepFM(XDeepFMConfig()).evidence(batch, clicks.observation(batch))
+    with pytest.raises(ConfigError, match="no evidential loss 'nothing'"):
+        make(DCNv2, clicks, SMALL | {"evidence": "nothing"})

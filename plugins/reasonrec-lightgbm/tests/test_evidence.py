@@ -8,14 +8,13 @@ from typing import Any, ClassVar
 import lightgbm
 import numpy as np
 import pytest
+from reasonrec_clicks.evidence import compute_probability, find_loss
 from reasonrec_lightgbm.boosting import BoostingConfig, train_models
 from reasonrec_lightgbm.ctr import CTRConfig, LightGBMCTR
 from reasonrec_lightgbm.evidence import (
     EvidentialObjective,
     click_loss,
     compute_evidence,
-    compute_probability,
-    find_loss,
     predict_evidence,
 )
 

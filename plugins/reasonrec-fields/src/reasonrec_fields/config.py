@@ -36,6 +36,12 @@ class FieldConfig(Settings):
     )
     components: int = Field(16, ge=1, description="To how many numbers each modality's vectors are compressed.")
     without: tuple[str, ...] = Field(WITHOUT, description=WITHOUT_HELP)
+    evidence: str = Field(
+        "",
+        description="Evidential loss by its name (`dirichlet-mse`, `dirichlet-log`, `dirichlet-digamma`): each click "
+        "becomes a Beta distribution, and `evidence` tells how much is known. Empty: log loss.",
+    )
+    divergence: float = Field(0.01, ge=0, description="With evidence: weight of the divergence from no evidence.")
     members: int = Field(5, ge=1, description="Number of networks that are trained from different seeds and averaged.")
     training: FieldTraining = Field(FieldTraining(), description="How they are trained.")
 

@@ -17,6 +17,7 @@ from reasonrec_torch.storage import put_module, read_tensors, under, write_tenso
 
 from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.ctr_metrics import auc
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
@@ -56,7 +57,7 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
         found = self._rows.describe_training(config.blocks, progress=data.progress, label=f"{name}: rows")
         content, _ = self._rows.observe(data.observation)
         self._reader = FieldReader.of(data, config, found.table)
-        arrays = read_training(self._reader, self._rows, found, config, content.labels)
+        arrays = read_training(self._reader, self._rows, found, config, content.labels, data.train.context)
         judged = self._judge(data)
         self._networks, self._line = [], (1.0, 0.0) if fitted is None else fitted._line
         return TrainingPlan(
@@ -87,7 +88,7 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
         return arrays, np.asarray(cases.labels[real], np.float32)
 
     def _logits(self, arrays: Arrays) -> Float32:
-        found = [compute_logits(network, arrays) for network in self._networks]
+        found = [compute_rows(network, arrays) for network in self._networks]
         return np.asarray(np.mean(found, axis=0), np.float32)
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
@@ -96,6 +97,22 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
         slope, offset = self._line
         out = np.zeros(real.shape, np.float32)
         out[real] = 1 / (1 + np.exp(-(slope * self._logits(arrays).astype(np.float64) + offset)))
+        return out
+
+    def evidence(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, C, 2]: evidence for a click and against it, 0 for padding; a Beta's parameters less 1.
+
+        The mean of the networks'; that `score` fits a line on validation does not change it.
+
+        Raises:
+            PluginError: it was not trained with ``evidence``.
+        """
+        if not self.config.evidence:
+            name = type(self).__name__.lower()
+            raise PluginError(f"{name} was not trained to state its evidence", fix="Set `evidence`.")
+        arrays, real = read_batch(self._reader, self._rows, batch, observation, self.config)
+        out = np.zeros((*real.shape, 2), np.float32)
+        out[real] = np.mean([compute_rows(network, arrays, evidence=True) for network in self._networks], axis=0)
         return out
 
     def save(self, folder: Path) -> None:
@@ -128,18 +145,18 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
 
 
 @torch.no_grad()
-def compute_logits(network: ClickNetwork, arrays: Arrays) -> Float32:
-    """float32[N] of rows; the network stays in its mode and on its device."""
+def compute_rows(network: ClickNetwork, arrays: Arrays, *, evidence: bool = False) -> Float32:
+    """float32[N] logits of rows, or float32[N, 2] evidence; the network stays in its mode and on its device."""
     device, size = next(network.parameters()).device, len(arrays["user"])
-    found = [np.zeros(0, np.float32)]
+    ask, found = network.evidence if evidence else network, [np.zeros((0, 2) if evidence else 0, np.float32)]
     for start in range(0, size, CHUNK):
         batch = RowBatch({name: array[start : start + CHUNK] for name, array in arrays.items()}).to(device)
-        found.append(network(batch).float().cpu().numpy())
+        found.append(ask(batch).float().cpu().numpy())
     return np.concatenate(found)
 
 
 def _make_figure(arrays: Arrays, labels: Float32) -> Callable[[ClickNetwork], float]:
-    return lambda network: auc(labels.astype(np.float64), compute_logits(network, arrays).astype(np.float64))
+    return lambda network: auc(labels.astype(np.float64), compute_rows(network, arrays).astype(np.float64))
 
 
 class XDeepFM(FieldDelegate[XDeepFMConfig]):

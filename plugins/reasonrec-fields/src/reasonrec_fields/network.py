@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import torch.nn.functional as F
+from reasonrec_clicks.evidence import find_loss
 from reasonrec_torch.losses import binary_loss
 from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from torch import Tensor, nn
@@ -101,14 +102,31 @@ class ClickNetwork(Trainable[dict[str, Tensor]]):
         super().__init__()
         self.vectors = FieldVectors(config, sizes, numbers, labels)
         self.deep = Deep(self.vectors.fields * config.dimensions, config.hidden, config.dropout)
+        self._evidential, self._divergence = find_loss(config.evidence) if config.evidence else None, config.divergence
+        self.outputs = 2 if config.evidence else 1
 
     @abstractmethod
+    def read(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """float[N, outputs]: the logit of a click, or what the evidence for it and against it is the softplus of."""
+
+    def evidence(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """float[N, 2], not negative: for a click and against it."""
+        return F.softplus(self.read(rows))
+
     def forward(self, rows: Mapping[str, Tensor]) -> Tensor:
-        """float[N] logits."""
+        """float[N] logits; of the mean of the Beta distribution where there is evidence."""
+        if self._evidential is None:
+            return self.read(rows).squeeze(1)
+        alpha = self.evidence(rows) + 1
+        return alpha[:, 0].log() - alpha[:, 1].log()
 
     def loss(self, batch: dict[str, Tensor], rng: np.random.Generator) -> BatchLoss:
-        """Binary cross entropy."""
-        return BatchLoss(binary_loss(self(batch), batch["label"]))
+        """Binary cross entropy, or the evidential loss, whose divergence counts in full from the beginning."""
+        label = batch["label"]
+        if self._evidential is None:
+            return BatchLoss(binary_loss(self(batch), label))
+        target = torch.stack([label, 1 - label], dim=1)
+        return BatchLoss(self._evidential(self.evidence(batch), target, self._divergence, 1.0))
 
 
 class InteractionNetwork(nn.Module):
@@ -156,16 +174,16 @@ class XDeepFMNetwork(ClickNetwork):
     def __init__(self, config: XDeepFMConfig, sizes: Sizes, numbers: int, labels: int) -> None:
         super().__init__(config, sizes, numbers, labels)
         self.interactions = InteractionNetwork(self.vectors.fields, config.interactions)
-        self.linear = nn.Linear(self.vectors.fields * config.dimensions, 1)
-        self.out = nn.Linear(self.deep.width + sum(config.interactions), 1)
+        self.linear = nn.Linear(self.vectors.fields * config.dimensions, self.outputs)
+        self.out = nn.Linear(self.deep.width + sum(config.interactions), self.outputs)
 
-    def forward(self, rows: Mapping[str, Tensor]) -> Tensor:
-        """See `ClickNetwork.forward`."""
+    def read(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """See `ClickNetwork.read`."""
         x = self.vectors(rows)
         flat = x.flatten(1)
         crossed = torch.cat([self.deep(flat), self.interactions(x)], 1)
-        logits: Tensor = (self.out(crossed) + self.linear(flat)).squeeze(1)
-        return logits
+        found: Tensor = self.out(crossed) + self.linear(flat)
+        return found
 
 
 class DCNv2Network(ClickNetwork):
@@ -175,15 +193,15 @@ class DCNv2Network(ClickNetwork):
         super().__init__(config, sizes, numbers, labels)
         width = self.vectors.fields * config.dimensions
         self.crosses = nn.ModuleList(CrossLayer(width) for _ in range(config.crosses))
-        self.out = nn.Linear(self.deep.width + width, 1)
+        self.out = nn.Linear(self.deep.width + width, self.outputs)
 
-    def forward(self, rows: Mapping[str, Tensor]) -> Tensor:
-        """See `ClickNetwork.forward`."""
+    def read(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """See `ClickNetwork.read`."""
         first = x = self.vectors(rows).flatten(1)
         for cross in self.crosses:
             x = cross(first, x)
-        logits: Tensor = self.out(torch.cat([self.deep(first), x], 1)).squeeze(1)
-        return logits
+        found: Tensor = self.out(torch.cat([self.deep(first), x], 1))
+        return found
 
 
 def fit_line(logits: Tensor, labels: Tensor) -> tuple[float, float]:

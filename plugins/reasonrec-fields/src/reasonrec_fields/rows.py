@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from reasonrec_clicks.description import ClickDescriber, TrainingTable, list_candidates
@@ -26,12 +26,14 @@ class FieldReader:
         items: int32[n_items].
         user_fields: int32[n_users, U], codes of what is known of users.
         quantiles: float32[F, bins], of each number, ascending.
+        context: int32[X, V + 1], the code of each value of each context column.
     """
 
     users: Int32
     items: Int32
     user_fields: Int32
     quantiles: Float32
+    context: Int32 = field(default_factory=lambda: np.zeros((0, 1), np.int32))
 
     @classmethod
     def of(cls, data: FitData, config: FieldConfig, table: Float32) -> FieldReader:
@@ -43,12 +45,13 @@ class FieldReader:
         shares = np.linspace(0, 1, config.bins)
         columns = [column[np.isfinite(column)] for column in table.T]
         quantiles = [np.quantile(column if len(column) else np.zeros(1), shares) for column in columns]
-        return cls(users, items, known, np.array(quantiles, np.float32).reshape(table.shape[1], config.bins))
+        numbers = np.array(quantiles, np.float32).reshape(table.shape[1], config.bins)
+        return cls(users, items, known, numbers, _code_context(data, config.least))
 
     @property
     def sizes(self) -> Mapping[str, int | list[int]]:
-        """How many codes there are: users, items, each user field."""
-        fields = [int(column.max(initial=0)) + 1 for column in self.user_fields.T]
+        """How many codes there are: users, items, each user field and context column."""
+        fields = [int(codes.max(initial=0)) + 1 for codes in (*self.user_fields.T, *self.context)]
         return {
             "users": int(self.users.max(initial=0)) + 1,
             "items": int(self.items.max(initial=0)) + 1,
@@ -57,9 +60,11 @@ class FieldReader:
 
     def grow(self, n_items: int) -> FieldReader:
         """For a catalogue that has grown: new items are not known."""
-        return FieldReader(self.users, grown(self.items, n_items), self.user_fields, self.quantiles)
+        return replace(self, items=grown(self.items, n_items))
 
-    def read(self, users: Int32, items: Int32, history: Int32, numbers: Float32, labels: Float32) -> Arrays:
+    def read(
+        self, users: Int32, items: Int32, history: Int32, numbers: Float32, labels: Float32, context: Int32 | None
+    ) -> Arrays:
         """A row per request.
 
         Args:
@@ -68,14 +73,19 @@ class FieldReader:
             history: int32[N, L] items, -1 pads.
             numbers: float32[N, F], NaN where unknown.
             labels: float32[N, G], which labels each item carries.
+            context: int32[N, X], as of `QueryBatch`; None where nothing of it is known.
         """
+        moment = np.zeros((len(users), len(self.context)), np.int64)
+        if context is not None and moment.size:
+            codes = np.where(context < self.context.shape[1], context, 0)
+            moment[:] = self.context[np.arange(len(self.context)), codes]
         known = np.where((users >= 0) & (users < len(self.users)), users, 0)
         unknown = known != users
         place, between = self._place(numbers)
         return {
             "user": np.where(unknown, 0, self.users[known]).astype(np.int64),
             "item": self.items[items].astype(np.int64),
-            "fields": np.where(unknown[:, None], 0, self.user_fields[known]).astype(np.int64),
+            "fields": np.hstack([np.where(unknown[:, None], 0, self.user_fields[known]).astype(np.int64), moment]),
             "history": np.where(history >= 0, self.items[np.maximum(history, 0)], -1).astype(np.int64),
             "place": place,
             "between": between,
@@ -101,12 +111,18 @@ class FieldReader:
 
 
 def read_training(
-    reader: FieldReader, rows: ClickDescriber, found: TrainingTable, config: FieldConfig, labels: Float32
+    reader: FieldReader,
+    rows: ClickDescriber,
+    found: TrainingTable,
+    config: FieldConfig,
+    labels: Float32,
+    context: Int32 | None,
 ) -> Arrays:
-    """The training rows, with their ``label``; ``labels``: float32[n_items, G]."""
+    """The training rows, with their ``label``; ``labels``: float32[n_items, G]; ``context``: of all rows there are."""
     items, at = rows.labels.items, found.rows
     history = pad_newest(found.history, items, config.max_history)
-    arrays = reader.read(rows.labels.users[at], items[at], history, found.table, labels[items[at]])
+    moment = None if context is None else context[at]
+    arrays = reader.read(rows.labels.users[at], items[at], history, found.table, labels[items[at]], moment)
     return arrays | {"label": rows.labels.values[at].astype(np.float32)}
 
 
@@ -122,7 +138,8 @@ def read_batch(
     starts = past.indptr[:-1] - past.indptr[0]
     histories = pad_newest(RaggedRows.between(starts, starts + past.lengths), past.items, config.max_history)
     chosen = candidates[real]
-    return reader.read(batch.users[query], chosen, histories[query], table, content.labels[chosen]), real
+    moment = None if batch.context is None else batch.context[query]
+    return reader.read(batch.users[query], chosen, histories[query], table, content.labels[chosen], moment), real
 
 
 def pad_newest(rows: RaggedRows, items: Int32, most: int) -> Int32:
@@ -138,6 +155,19 @@ def _code_frequent(counts: Int64, least: int) -> Int32:
     codes = np.zeros(len(counts), np.int32)
     frequent = np.flatnonzero(counts >= least)
     codes[frequent] = np.arange(1, len(frequent) + 1)
+    return codes
+
+
+def _code_context(data: FitData, least: int) -> Int32:
+    """int32[X, V + 1]; V is the largest number of values of a column."""
+    sizes = [len(values) + 1 for values in data.context.values()]
+    codes = np.zeros((len(sizes), max(sizes, default=1)), np.int32)
+    if data.train.context is None:
+        return codes
+    for column, size in enumerate(sizes):
+        counts = np.bincount(data.train.context[:, column], minlength=size)
+        counts[0] = 0  # not known
+        codes[column, :size] = _code_frequent(counts, least)
     return codes
 
 

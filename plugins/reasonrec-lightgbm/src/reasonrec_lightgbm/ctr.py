@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 from pydantic import Field
 from reasonrec_clicks.description import ClickDescriber
+from reasonrec_clicks.evidence import compute_probability
 from reasonrec_clicks.item_content import WITHOUT, WITHOUT_HELP
 
 from reasonrec_core.components import Delegate, FitData
@@ -24,7 +25,7 @@ from reasonrec_lightgbm.boosting import (
     save_models,
     train_models,
 )
-from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, compute_probability, predict_evidence
+from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, predict_evidence
 
 TASK = {"objective": "binary", "metric": ["auc", "binary_logloss"]}
 

@@ -8,39 +8,18 @@ imported for training only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
+from reasonrec_clicks.evidence import compute_probability, find_loss
 
-from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Float32, Float64
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-GROUP = "reasonrec.losses"
 LEAST = 1e-3
 """Curvature of a row, at least: the loss is not convex everywhere."""
 Derivatives = tuple[Float64, Float64]
-
-
-def find_loss(name: str) -> Callable[[Tensor, Tensor, float, float], Tensor]:
-    """The installed loss of this name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    found = entry_points(group=GROUP)
-    for each in found:
-        if each.name == name:
-            loss: Callable[[Tensor, Tensor, float, float], Tensor] = each.load()
-            return loss
-    known = ", ".join(sorted(each.name for each in found)) or "none is installed (pip install reasonrec-evidential)"
-    raise ConfigError(f"there is no evidential loss {name!r}", where="evidence", fix=f"Losses: {known}.")
 
 
 class EvidentialObjective:
@@ -93,12 +72,6 @@ def click_loss(raw: Float64, rows: lightgbm.Dataset) -> tuple[str, float, bool]:
 def compute_evidence(raw: npt.NDArray[Any]) -> Float64:
     """float64[N, 2] evidence for a click and against it."""
     return np.asarray(np.logaddexp(0.0, raw.astype(np.float64)))
-
-
-def compute_probability(evidence: npt.NDArray[Any]) -> Float64:
-    """float64[...] of float[..., 2]: the mean of the Beta distribution."""
-    alpha = evidence + 1.0
-    return np.asarray(alpha[..., 0] / alpha.sum(axis=-1))
 
 
 def predict_evidence(models: list[lightgbm.Booster], table: Float32) -> Float32:

@@ -164,6 +164,7 @@ def make_row_cases(log: Interactions, rows: Index, history: History, labels: Flo
         history,
         candidates=items[:, None] if task is Task.CTR else None,
         times=log.times[rows],
+        context=None if log.context is None else log.context[rows],
     )
     given = None if labels is None else labels[:, None]
     return Cases(queries, indptr_of(relevant.astype(np.int64)), items[relevant], given)
