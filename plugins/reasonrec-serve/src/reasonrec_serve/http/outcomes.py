@@ -96,6 +96,7 @@ class OutcomeFollower:
             "expected": round(made.expected * made.outcomes, 2),
             "slope": round(made.slope, 4),
             "shift": round(made.shift, 4),
+            "bends": made.bends.round(4).tolist(),
         }
 
     def _to_outcome(self, event: Event) -> NextChoice | None:
