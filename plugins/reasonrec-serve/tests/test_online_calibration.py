@@ -46,7 +46,7 @@ def test_what_is_wrong_only_in_the_middle_is_mended_there() -> None:
     late = np.arange(len(stated)) > 5_000
     found = {value: made[late & (stated == value)].mean() for value in (0.05, 0.09, 0.16, 0.3)}
     assert found[0.16] == pytest.approx(0.12, abs=0.04 / 3)
-    assert [found[value] for value in (0.05, 0.09, 0.3)] == pytest.approx([0.05, 0.09, 0.3], abs=0.005)
+    assert [found[value] for value in (0.05, 0.09, 0.3)] == pytest.approx([0.05, 0.09, 0.3], abs=0.01)
 
 
 def test_confidence_that_holds_stays_what_it_is() -> None:
