@@ -38,7 +38,7 @@ def test_a_hit_rate_that_moved_is_followed(falls_by: float) -> None:
 
 
 def test_what_is_wrong_only_in_the_middle_is_mended_there() -> None:
-    """Isotonic regression makes one value of many: on amazon-beauty .16 was stated a third of the time, and .13 came true."""
+    """Isotonic regression makes one value of many: on amazon-beauty .16 was stated often, and .13 came true."""
     rng = np.random.default_rng(2)
     stated = rng.choice([0.05, 0.09, 0.16, 0.3], 20_000)
     happened = rng.random(len(stated)) < np.where(stated == 0.16, 0.12, stated)
