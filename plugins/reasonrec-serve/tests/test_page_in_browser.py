@@ -303,6 +303,9 @@ def test_words_alone_and_beside_a_person(browser: Any, reading_words: Path, tmp_
         page.get_by_role("heading", name=f"For {user}, “a red kite”").wait_for()
         settle(page)
         assert listed(page) == ids_of(run.recommend(query="a red kite", user=user))
+        wait_until(page, "!document.getAnimations().some(each => each.playState === 'running')")
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        assert axe.run(page, options={"resultTypes": ["violations"]}).response["violations"] == []
         page.get_by_label("How much the words count").fill("1")
         wait_until(page, "location.hash.includes('weight=1')")
         settle(page)

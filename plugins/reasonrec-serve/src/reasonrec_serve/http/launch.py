@@ -165,4 +165,4 @@ def _announce(settings: ServeSettings) -> None:
             f"make models that have: reasonrec final {settings.run}"
         )
     if settings.learn:
-        note("Delegates that count learn from events; the other models keep what the last fit learned (/v1/status).")
+        note("Delegates that count learn from new events; other models keep their last fit. GET /v1/status names them.")

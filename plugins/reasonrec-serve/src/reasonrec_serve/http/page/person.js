@@ -48,7 +48,7 @@ function Words({ request, change, model }) {
     <p class="hint" id="words-hint">${model} finds items by what they are called, for example “wedding gift”.</p>
     <button type="submit" class="main" disabled=${!text.trim()}>Find</button>
     ${asked && html` <button type="button" onClick=${() => change(askWords(request, ""))}>Without words</button>`}
-    ${asked && hasPerson(request) && html`<label class="weight">How much the words count
+    ${asked && hasPerson(request) && html`<label class="weight">How much the words count: ${Math.round(100 * request.weight)} %
       <input type="range" min="0" max="1" step="0.1" value=${String(request.weight)}
         onChange=${(event) => change({ ...request, weight: Number(event.target.value) })} /></label>`}
   </form>`;
