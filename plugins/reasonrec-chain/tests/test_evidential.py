@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from reasonrec_chain import fit_masses
-from reasonrec_chain.evidential import EvidentialLoss, find_loss
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.strength_network import StrengthNetwork
+from reasonrec_clicks.evidence import EvidenceLoss, find_loss
 from small import fitted
 from torch import Tensor
 
@@ -36,8 +36,8 @@ def stating(world: Tiny) -> Chain:
         return fitted(world.fit, evidence=HEAD)
 
 
-def _known(name: str) -> EvidentialLoss:
-    assert name == "of-a-test"
+def _known(name: str, where: str) -> EvidenceLoss:
+    assert (name, where) == ("of-a-test", "evidence.loss")
     return likelihood
 
 

@@ -7,13 +7,14 @@ from itertools import repeat
 
 import numpy as np
 import torch
+from reasonrec_clicks.evidence import find_loss
 from reasonrec_profile.api import HistoryWeights, TargetPairs
 from reasonrec_torch.optimiser import minimise
 
 from reasonrec_chain.config import ChainConfig, EvidenceConfig
 from reasonrec_chain.delegate_experts import draw_targets, draw_unseen_targets
 from reasonrec_chain.deliberate import deliberate_chunks, rank_mass
-from reasonrec_chain.evidential import EvidenceStrength, find_loss
+from reasonrec_chain.evidential import EvidenceStrength
 from reasonrec_chain.gating import compute_facts
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.out_of_pool import OutOfPool, OutOfPoolShares
@@ -82,7 +83,7 @@ def fit_evidence_strength(
     seed: int,
 ) -> EvidenceStrength:
     """From P validation pairs with their evidence; ``observation`` holds the P horizons."""
-    loss = find_loss(config.loss)
+    loss = find_loss(config.loss, "evidence.loss")
     cache, queries = model.experts.cache_items(observation), replace(targets.queries, k=LISTED)
     known, masses, happened = [], [], []
     for start, _, thought in deliberate_chunks(model, cache, queries, evidence, observation):

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from reasonrec_clicks.evidence import find_loss
 from reasonrec_profile.api import (
     AFFINITY,
     POPULARITY,
@@ -21,7 +22,6 @@ from reasonrec_profile.api import (
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.delegate_experts import GateFold, fit_delegates, fit_folds, make_delegate, refit_delegates
-from reasonrec_chain.evidential import find_loss
 from reasonrec_chain.fit_gating import FittedGates, GatePairs, fit_gates, join_pairs, make_pairs, train_gates
 from reasonrec_chain.fit_masses import fit_masses
 from reasonrec_chain.fit_sequence import train_sequence
@@ -44,7 +44,7 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
         ConfigError: a modality, field, expert or device that does not exist.
     """
     if config.evidence.loss:
-        find_loss(config.evidence.loss)  # now, rather than after the training
+        find_loss(config.evidence.loss, "evidence.loss")  # now, rather than after the training
     counted = fit_parts(config.counted, data)
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
     unmixed = make_default_weights(names)

@@ -1,7 +1,7 @@
-"""Evidence for a click and against it: a Beta distribution for every row, ``alpha = evidence + 1``.
+"""Evidence for what may happen and against it, ``alpha = evidence + 1``: of a click, a Beta distribution for every row.
 
 The loss is any of the entry point group ``reasonrec.losses``, which reasonrec-evidential fills, written in torch
-(Sensoy, Kaplan and Kandemir, NeurIPS 2018).
+(Sensoy, Kaplan and Kandemir, NeurIPS 2018). The policy `chain` finds its loss here, too.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 GROUP = "reasonrec.losses"
 EvidenceLoss = Callable[["Tensor", "Tensor", float, float], "Tensor"]
-"""Of float[..., K] evidence, a target, the weight of the divergence from no evidence, and progress in [0, 1]."""
+"""Of float[..., K] evidence, float[..., K] targets (1 at what happened), the weight of the divergence from no evidence,
+and the share of the training that is over, in [0, 1]: a scalar."""
 
 
-def find_loss(name: str) -> EvidenceLoss:
+def find_loss(name: str, where: str = "evidence") -> EvidenceLoss:
     """The installed loss of this name.
+
+    Args:
+        name: as it is registered.
+        where: the setting that names it, for the message.
 
     Raises:
         ConfigError: there is none.
@@ -36,7 +41,7 @@ def find_loss(name: str) -> EvidenceLoss:
             loss: EvidenceLoss = each.load()
             return loss
     known = ", ".join(sorted(each.name for each in found)) or "none is installed (pip install reasonrec-evidential)"
-    raise ConfigError(f"there is no evidential loss {name!r}", where="evidence", fix=f"Losses: {known}.")
+    raise ConfigError(f"there is no evidential loss {name!r}", where=where, fix=f"Losses: {known}.")
 
 
 def compute_probability(evidence: npt.NDArray[Any]) -> Float64:
