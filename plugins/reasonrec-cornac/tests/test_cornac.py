@@ -61,6 +61,25 @@ def test_models_come_back_from_plain_arrays(settings: dict[str, Any], world: Tin
     np.testing.assert_allclose(again, delegate.score(batch, world.observation(batch)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "factors"),
+    [(BPR, True), (OTHERS[3], True), (OTHERS[4], True), (OTHERS[1], False), (OTHERS[2], False)],
+    ids=lambda each: str(each["model"]) if isinstance(each, dict) else "",
+)
+def test_one_product_gives_what_the_model_says_of_each_user(
+    settings: dict[str, Any], factors: bool, world: Tiny
+) -> None:
+    """MF adds something to all items of a user, which is no part of Cornac's vectors; EASE has none."""
+    delegate, batch = make(world, settings), world.test.queries
+    assert (delegate._factors is not None) == factors
+    scores = delegate.score(batch, world.observation(batch))
+    for row, user in enumerate(batch.users.tolist()):
+        said = delegate._model.score(int(delegate._numbers[user]))
+        np.testing.assert_allclose(
+            scores[row, delegate._items], np.ravel(said)[: len(delegate._items)], rtol=1e-5, atol=1e-6
+        )
+
+
 def test_factors_beat_popularity(world: Tiny) -> None:
     popular = Popularity(Popularity.Config())
     popular.fit(world.fit)

@@ -16,7 +16,7 @@ from reasonrec_core.components import Delegate, FitData, Settings, pick_candidat
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, DataError, did_you_mean
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
-from reasonrec_core.types import Float32, Float64, Observation, QueryBatch
+from reasonrec_core.types import Float32, Float64, Int32, Observation, QueryBatch
 from reasonrec_cornac.state import put_state, take_state
 
 COMPARED, CLOSE = 8, 1e-4
@@ -45,12 +45,16 @@ class CornacDelegate(Delegate[CornacConfig]):
     A user of the training part gets what the model says of it, whatever the history of the request: that is all these
     models know. Anybody else gets the mean of the users with the most similar items (cosine), or without a history
     what is popular. Items that nobody had in training are ranked last.
+
+    Users of a batch are scored by one product where the model has vectors of users and items that make its answers
+    (Cornac's `get_user_vectors` and `get_item_vectors`: BPR, MF, PMF, HPF and others); else one at a time.
     """
 
     Config = CornacConfig
     _model: Any
     _log: dict[str, Any]
     _n_items: int
+    _factors: tuple[Any, Any] | None
 
     def fit(self, data: FitData) -> None:
         """Fit the model, store it as arrays, and compare what comes back."""
@@ -103,7 +107,9 @@ class CornacDelegate(Delegate[CornacConfig]):
         rows = zip(*(self._log[name].tolist() for name in ("users", "items", "values")), strict=True)
         with warnings.catch_warnings(action="ignore"):  # of pairs seen again Cornac keeps the first: the newest
             made = Dataset.build(list(rows), seed=self._seed)
-        self._users, self._items = made.uid_map, made.iid_map
+        self._users, self._items = (np.fromiter(ids, np.int64) for ids in (made.uid_map, made.iid_map))
+        self._numbers = np.full(self._users.max() + 2, -1)  # the last: of anybody else
+        self._numbers[self._users] = np.arange(len(self._users))
         had = sparse.csr_array(made.matrix.astype(bool).astype(np.float64))
         self._popularity = had.sum(0) / had.sum(0).max()
         self._alike = (sparse.diags_array(1 / np.sqrt(np.maximum(had.sum(1), 1))) @ had).T.tocsr()
@@ -122,35 +128,62 @@ class CornacDelegate(Delegate[CornacConfig]):
             self._model = self._make_model(parameters)
             cornac.models.Recommender.fit(self._model, log)
         put_state(self._model, state, arrays)
+        self._factors = self._find_factors()
+
+    def _find_factors(self) -> tuple[Any, Any] | None:
+        """Vectors of users and items whose products are the model's answers; None where it has none.
+
+        Cornac's leave out what a user adds to all items alike (biases of MF): that is the last column here.
+        """
+        model, count = self._model, len(self._items)
+        if not getattr(model, "_ann_supported", False):
+            return None
+        users, items = model.get_user_vectors(), model.get_item_vectors()
+        if not (isinstance(users, np.ndarray) and isinstance(items, np.ndarray)):
+            return None  # EASE: the log itself
+        some, asked = self._ask_some(model)
+        added = asked - users[some] @ items[:count].T
+        if not np.allclose(added, added[:, :1], rtol=CLOSE, atol=CLOSE):
+            return None
+        alike = np.zeros(len(users), np.float32)
+        if not np.allclose(added, 0, rtol=CLOSE, atol=CLOSE):
+            alike = np.array([model.score(user, 0) for user in range(len(users))], np.float32) - users @ items[0]
+        return np.column_stack([users, alike]), np.column_stack([items[:count], np.ones(count, np.float32)])
+
+    def _ask_some(self, model: Any) -> tuple[Any, Float64]:
+        """int[C] training users, and float64[C, known items]: what a model says of them."""
+        some = np.linspace(0, len(self._users) - 1, COMPARED).astype(np.int64)
+        return some, np.stack([np.ravel(model.score(user))[: len(self._items)] for user in some.tolist()])
 
     def _compare(self, fitted: Any) -> bool:
-        users = np.linspace(0, len(self._users) - 1, COMPARED).astype(np.int64)
-        pairs = [(np.asarray(fitted.score(u)), np.asarray(self._model.score(u))) for u in users.tolist()]
-        return all(np.allclose(one, other, rtol=CLOSE, atol=CLOSE) for one, other in pairs)
+        return np.allclose(self._ask_some(fitted)[1], self._ask_some(self._model)[1], rtol=CLOSE, atol=CLOSE)
 
-    def _ask(self, user: int) -> Float64:
-        """float64[known items]: what the model says of a training user; both by Cornac's numbers."""
+    def _ask(self, users: Any) -> Float64:
+        """float64[M, known items]: what the model says of int[M] training users; both by Cornac's numbers."""
+        if self._factors is not None:
+            return np.asarray(self._factors[0][users] @ self._factors[1].T, np.float64)
         with LOCK:
-            return np.asarray(self._model.score(user), np.float64).ravel()[: len(self._items)]
+            answers = [np.ravel(self._model.score(user))[: len(self._items)] for user in users.tolist()]
+        return np.array(answers, np.float64).reshape(len(users), len(self._items))
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]."""
-        scores, known = np.zeros((len(batch), self._n_items), np.float32), list(self._items)
-        for row, user in enumerate(batch.users.tolist()):
-            items = batch.history.items[slice(*(batch.history.indptr[row : row + 2] - batch.history.indptr[0]))]
-            number = self._users.get(user)
-            scores[row, known] = self._ask_neighbours(set(items.tolist())) if number is None else self._ask(number)
-        last_of_all(scores, np.isin(np.arange(self._n_items), known, invert=True).astype(np.intp), 1)
+        scores = np.zeros((len(batch), self._n_items), np.float32)
+        numbers = self._numbers[batch.users.clip(-1, len(self._numbers) - 1)]
+        scores[np.ix_(numbers >= 0, self._items)] = self._ask(numbers[numbers >= 0])
+        for row in np.flatnonzero(numbers < 0).tolist():
+            scores[row, self._items] = self._ask_neighbours(batch.history.row(row))
+        last_of_all(scores, np.isin(np.arange(self._n_items), self._items, invert=True).astype(np.intp), 1)
         return pick_candidates(scores, batch)
 
-    def _ask_neighbours(self, items: set[int]) -> Float64:
+    def _ask_neighbours(self, items: Int32) -> Float64:
         """Of somebody new with these items."""
-        near = self._alike[[self._items[item] for item in items if item in self._items]].sum(0)
-        users = [n for n in np.argsort(-near, kind="stable")[: self.config.neighbours].tolist() if near[n] > 0]
-        if not users:
+        near = self._alike[np.isin(self._items, items)].sum(0)
+        users = np.argsort(-near, kind="stable")[: self.config.neighbours]
+        users = users[near[users] > 0]
+        if not len(users):
             return np.asarray(self._popularity, np.float64)
-        answers = np.stack([self._ask(user) for user in users])
-        return np.asarray(np.average(answers, axis=0, weights=near[users]), np.float64)
+        return np.asarray(np.average(self._ask(users), axis=0, weights=near[users]), np.float64)
 
     def save(self, folder: Path) -> None:
         """Write arrays and numbers."""
@@ -164,11 +197,8 @@ class CornacDelegate(Delegate[CornacConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read them, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
-        stored, self._log, self._n_items = (
-            read_json(folder / "model.json"),
-            read_arrays(folder / "log.npz"),
-            len(catalog),
-        )
+        self._log, self._n_items = read_arrays(folder / "log.npz"), len(catalog)
+        stored = read_json(folder / "model.json")
         self._seed, self._stored = int(stored["seed"]), (stored["state"], read_arrays(folder / "model.npz"))
         self._restore(*self._stored)
         return self
