@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reasonrec_torch.storage import load_module, read_tensors, read_weights, save_module, write_tensors
+from reasonrec_torch.storage import load_module, make_filled, read_tensors, read_weights, save_module, write_tensors
 from reasonrec_torch.tables import ItemTable, grow_rows
 
 from reasonrec_core.errors import DataError, WeightsError
@@ -81,3 +81,16 @@ def test_files_hold_tensors_and_nothing_else(tmp_path: Path) -> None:
     torch.save({"a": Path("x")}, tmp_path / "code.pth")
     with pytest.raises(WeightsError, match="cannot be read"):
         read_weights(tmp_path / "code.pth")
+
+
+def test_a_module_that_is_filled_leaves_chance_as_it_was() -> None:
+    table, path = ItemTable(4, 3), Path("table.safetensors")
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    again = make_filled(lambda: ItemTable(4, 3), table.state_dict(), path)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(again.vectors, table.vectors)
+    assert not again.training
+    with pytest.raises(DataError, match="belong to another model"):
+        make_filled(lambda: ItemTable(4, 2), table.state_dict(), path)

@@ -1,13 +1,66 @@
-"""What a network sees of items, as arrays: features in few dimensions, labels, how often they were chosen. No torch."""
+"""What a network sees of items, as arrays: features in few dimensions, labels, how often they were chosen. No torch.
+
+Features come by modality (text, image); which of them are read is settled by `choose_modalities`, and how, by
+`read_unit_features` (as they are) or by projections that are fitted and stored with a model.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from reasonrec_core.types import Bool, Float32, Observation
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.types import Bool, Float32, Int64, Observation
+
+STORED = "view{at}.{part}"
+"""Names of a projection's arrays."""
+
+
+def choose_modalities(
+    wanted: Sequence[str] | None,
+    observation: Observation,
+    *,
+    where: str,
+    fix: str = "Observe text or images: [observe.text].",
+    needed: bool = True,
+) -> tuple[str, ...]:
+    """The item features to use: those that are wanted, or all.
+
+    Args:
+        wanted: modalities; None: all that are observed.
+        observation: of the items.
+        where: the component or setting, for messages.
+        fix: what to do, for messages.
+        needed: whether there must be any.
+
+    Raises:
+        ConfigError: nothing is observed of the items, or not what is wanted.
+    """
+    chosen = tuple(sorted(observation.features)) if wanted is None else tuple(wanted)
+    missing = [name for name in chosen if name not in observation.features]
+    if missing or (needed and not chosen):
+        what = f"there are no item features called {missing[0]!r}" if missing else "no item features are observed"
+        raise ConfigError(what, where=where, fix=fix)
+    return chosen
+
+
+def join_unit_features(parts: Sequence[Float32]) -> Float32:
+    """float32[N, w] of float32[N, w_m] each: every modality's rows scaled to length 1, side by side; 0 stays 0."""
+    return np.concatenate([part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in parts], 1)
+
+
+def read_unit_features(observation: Observation, modalities: Sequence[str], items: Int64) -> Float32:
+    """float32[N, w]: `join_unit_features` of int64[N] items; 0 where a modality is missing."""
+    parts = []
+    for name in modalities:
+        present = np.asarray(observation.present[name])[items]
+        rows = np.zeros((len(items), observation.features[name].shape[1]), np.float32)
+        rows[present] = observation.features[name][items[present]]
+        parts.append(rows)
+    return join_unit_features(parts)
 
 
 @dataclass(frozen=True)
@@ -52,6 +105,29 @@ class FeatureProjection:
         known = np.asarray(observation.features[self.modality][present], np.float32)
         seen[present] = (known - self.mean) @ self.basis
         return seen, present
+
+
+def fit_projections(observation: Observation, modalities: Sequence[str], most: int) -> tuple[FeatureProjection, ...]:
+    """A projection of each modality, fitted to the items that can be seen; at most ``most`` components each."""
+    seen = observation
+    return tuple(FeatureProjection.of(m, seen.features[m], np.asarray(seen.present[m]), most) for m in modalities)
+
+
+def name_projections(views: Sequence[FeatureProjection], names: str = STORED) -> dict[str, Float32]:
+    """Their arrays by name, to be stored; ``names`` has places for a projection's number and its part."""
+    parts = ("mean", "basis")
+    return {names.format(at=at, part=part): getattr(view, part) for at, view in enumerate(views) for part in parts}
+
+
+def read_projections(
+    modalities: Sequence[str], arrays: Mapping[str, Float32], names: str = STORED
+) -> tuple[FeatureProjection, ...]:
+    """The projections of these modalities, of what `name_projections` gave."""
+    parts = ("mean", "basis")
+    return tuple(
+        FeatureProjection(modality, *(arrays[names.format(at=at, part=part)] for part in parts))
+        for at, modality in enumerate(modalities)
+    )
 
 
 @dataclass(frozen=True)

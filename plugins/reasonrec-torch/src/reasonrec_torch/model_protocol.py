@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from reasonrec_core.io import content_hash
 from reasonrec_torch.checkpoint import kept_tensors
 from reasonrec_torch.config import TrainerConfig
 from reasonrec_torch.optimiser import make_adamw
@@ -109,19 +111,26 @@ class StreamSource(Protocol[T_co]):
 class Trainable(nn.Module, ABC, Generic[T]):
     """A model that the trainer can train; `loss` is all that a subclass must give.
 
-    Buffers that need not be kept with the weights (item features) are best registered as not persistent: checkpoints
-    stay small.
+    What is read and not learned (item features) is given by `add_inputs`: checkpoints stay small.
 
     Attributes:
         hot: names of the methods that are worth compiling.
     """
 
     hot: ClassVar[tuple[str, ...]] = ()
+    _inputs: tuple[str, ...] = ()
+
+    def add_inputs(self, **arrays: npt.NDArray[Any]) -> None:
+        """Register arrays as buffers that move with the model, are not kept with its weights, and make `identity`."""
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+        self._inputs += tuple(arrays)
 
     @property
     def identity(self) -> str:
-        """Hash of what training depends on besides rows, settings and the weights' shapes; by default nothing."""
-        return ""
+        """Hash of what training depends on besides rows, settings and the weights' shapes: of `add_inputs`' arrays."""
+        arrays = (self.get_buffer(name).cpu().numpy() for name in self._inputs)
+        return content_hash(*(array.tobytes() for array in arrays)) if self._inputs else ""
 
     @abstractmethod
     def loss(self, batch: T, rng: np.random.Generator) -> BatchLoss:

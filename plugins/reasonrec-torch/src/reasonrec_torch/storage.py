@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.io import whole_file
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -56,6 +59,14 @@ def put_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> 
     except RuntimeError as error:
         raise DataError(f"the weights belong to another model ({_first_line(error)})", where=str(path)) from error
     module.eval()
+
+
+def make_filled(make: Callable[[], M], tensors: Mapping[str, Tensor], path: Path) -> M:
+    """A new module, filled by `put_module`; torch's chance stays as it was, although modules are made at random."""
+    with torch.random.fork_rng(devices=[]):
+        module = make()
+    put_module(module, tensors, path)
+    return module
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
