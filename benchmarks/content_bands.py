@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from model_protocols import prepare
-from reasonrec_graph.content import SpectralContent
-from reasonrec_graph.content_delegates import SSR
-from reasonrec_graph.content_network import ContentNetwork
+from reasonrec_graph.content import ContentNetwork
 from reasonrec_graph.network import GraphNetwork
+from reasonrec_graph.ssr import SSR, SpectralContent
 
 from reasonrec_core.io import content_hash
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from reasonrec_graph.alignment import contrast, transport
-from reasonrec_graph.content_delegates import SSR, RecGOAT
-from reasonrec_graph.content_network import RecGOATNetwork
 from reasonrec_graph.delegates import SGL, AlphaRec, GraphDelegate, LightGCN
 from reasonrec_graph.gcm import GCM
 from reasonrec_graph.graph import Graph, propagate
 from reasonrec_graph.network import GraphNetwork
+from reasonrec_graph.recgoat import RecGOAT, RecGOATNetwork
+from reasonrec_graph.ssr import SSR
 from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reasonrec_graph.graph import Graph, find_spectrum, multiply, propagate
+from reasonrec_graph.graph import Graph, find_last_rows, find_spectrum, multiply, propagate
+
+from reasonrec_core.types import Interactions
 
 USERS, ITEMS = np.array([0, 0, 1, 2, 2, 2, 0]), np.array([0, 1, 1, 0, 2, 3, 1])
 
@@ -69,3 +71,18 @@ def test_the_spectrum_is_that_of_the_adjacency(graph: Graph) -> None:
         np.testing.assert_allclose((users @ items.T).numpy(), nearest, atol=1e-5)
         assert users.shape == (4, kept)
         assert items.shape == (5, kept)
+
+
+def test_edges_are_found_and_carry_what_the_log_said_last() -> None:
+    users, items = np.array([0, 0, 0, 1, 2], np.int32), np.array([3, 1, 3, 0, 1], np.int32)
+    log = Interactions(users, items, np.arange(5))
+    graph = Graph(users, items, 3, 4)
+    rows = find_last_rows(log, 4)
+    assert list(zip(users[rows].tolist(), items[rows].tolist(), strict=True)) == [(0, 1), (0, 3), (1, 0), (2, 1)]
+    assert rows.tolist() == [1, 2, 3, 4]
+    assert graph.find_edges(torch.tensor([2, 0, 0]), torch.tensor([1, 3, 1])).tolist() == [3, 1, 0]
+    labels, weights = np.array([[1, 2], [1, 3], [0, 2], [1, 2]]), np.array([1, 2, 4, 8], np.float32)
+    of_users = graph.sum_labels(labels, 4, weights).toarray()
+    np.testing.assert_array_equal(of_users, [[0, 3, 1, 2], [4, 0, 4, 0], [0, 8, 8, 0]])
+    of_items = graph.sum_labels(labels, 4, weights, by_item=True).toarray()
+    np.testing.assert_array_equal(of_items, [[4, 0, 4, 0], [0, 9, 9, 0], [0, 0, 0, 0], [0, 2, 0, 2]])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reasonrec_graph.item_graph import find_band_edges, find_neighbours, link_items, split_bands
+from reasonrec_graph.frequency_bands import find_band_edges, split_bands
+from reasonrec_graph.item_graph import find_neighbours, link_items
 
 from reasonrec_core.types import Float32
 

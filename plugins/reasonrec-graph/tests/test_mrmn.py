@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from reasonrec_graph.config import MRMNConfig
-from reasonrec_graph.feedback import TensorFeedback, TrainingFeedback, list_feedback, read_kinds
+from reasonrec_graph.feedback import list_feedback, read_kinds
 from reasonrec_graph.mrmn import MRMN
 from reasonrec_graph.relations import RelationNetwork
 from reasonrec_torch.testing import LearningDelegateConformance
@@ -119,7 +119,7 @@ def test_losses_are_the_published_ones(network: RelationNetwork) -> None:
     """The hinge over the nearest sampled item, weighed by CML's rank, and the softmax, with each kind's margin."""
     network.config = MRMNConfig.model_validate(SMALL | {"training": TRAINING | {"negatives": 12}})
     users, items, kinds = torch.tensor([0, 3]), torch.tensor([1, 6]), torch.tensor([0, 2])
-    batch = TensorFeedback(users, items, kinds)
+    batch = {"users": users, "items": items, "kinds": kinds}
     margins = 0.5 * np.array([1, 2, 3]) / 3
     torch.manual_seed(3)
     drawn = torch.randint(7, (12,)).tolist()
@@ -153,19 +153,6 @@ def test_a_kind_begins_at_its_lowest_value() -> None:
     assert read_kinds(None, None) == (0,)
     users, items, kinds = list_feedback(log, (3, 5))
     assert list(zip(users, items, kinds, strict=True)) == [(0, 1, 0), (0, 1, 1), (1, 2, 0), (1, 2, 1)]
-
-
-def test_batches_keep_the_kind_of_each_pair() -> None:
-    users, items = np.repeat(np.arange(6), 5), np.tile(np.arange(5), 6)
-    kinds = (users + items) % 3
-    source = TrainingFeedback(users, items, kinds, 40, batch=7)
-    plan = source.epoch(0, 1, np.random.default_rng(0))
-    for start in (0, 2):
-        batches = [batch.to(torch.device("cpu")) for batch in plan.batches(start)]
-        assert sum(len(batch.users) for batch in batches) == 30 - 7 * start
-        for batch in batches:
-            assert torch.equal(batch.kinds, (batch.users + batch.items) % 3)
-    assert source.digest != TrainingFeedback(users, items, kinds[::-1], 40, batch=7).digest
 
 
 def test_kinds_that_cannot_be_are_refused(world: Tiny) -> None:

@@ -1,36 +1,58 @@
-"""What items say by their pictures and texts, as vectors: one module for each way of working them out.
+"""Items with pictures and texts: what models of them share, from features to answers.
 
-A module is given projected features of all items (`ContentModule.prepare`) and turns them into a vector for each. Items
-of which neither picture nor text is known get 0. Items that came after the fit read from those before, not the other
-way round.
+A module (`ContentModule`) is given projected features of all items and turns them into a vector for each; a network
+(`ContentNetwork`) passes these over the graph beside vectors of their own; a delegate (`ContentDelegate`) learns that
+and answers. Items of which neither picture nor text is known get 0. Items that came after the fit read from those
+before, not the other way round.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
+from reasonrec_torch.interactions import TensorPairs
+from reasonrec_torch.item_features import (
+    FeatureProjection,
+    choose_modalities,
+    fit_projections,
+    name_projections,
+    read_projections,
+)
+from reasonrec_torch.parameters import to_array
+from reasonrec_torch.storage import make_filled, read_tensors, write_tensors
+from scipy import sparse
 from torch import Tensor, nn
 
-from reasonrec_core.types import Float32
-from reasonrec_graph.config import ContentConfig, RecGOATConfig, SSRConfig
-from reasonrec_graph.item_graph import find_band_edges, find_neighbours, link_items, split_bands
+from reasonrec_core.catalog_growth import grown
+from reasonrec_core.components import FitData
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
+from reasonrec_core.types import Float32, Int64, Observation, QueryBatch
+from reasonrec_graph.config import ContentConfig
+from reasonrec_graph.delegates import LightGCN
+from reasonrec_graph.graph import Graph, multiply
+from reasonrec_graph.histories import average_chosen
+from reasonrec_graph.network import Agreements, GraphNetwork, IdNetwork, Passed
 
-C = TypeVar("C", bound=ContentConfig)
+S = TypeVar("S", bound=ContentConfig)
+M = TypeVar("M", bound="ContentModule[Any]")
+CONTENT, VIEW = "content.safetensors", "{part}-{at}"
 
 
-class ContentModule(nn.Module, Generic[C]):
-    """Vectors of items from their features.
+class ContentModule(nn.Module, Generic[S]):
+    """Vectors of items from their features; each model has its own.
 
     Args:
         config: sizes.
         widths: of each modality's projected features.
     """
 
-    def __init__(self, config: C, widths: Sequence[int]) -> None:
+    def __init__(self, config: S, widths: Sequence[int]) -> None:
         super().__init__()
         self.config, self.widths = config, tuple(widths)
 
@@ -53,96 +75,142 @@ class ContentModule(nn.Module, Generic[C]):
         """
 
 
-class AttentiveContent(ContentModule[RecGOATConfig]):
-    """Each item's mapped features, and those of the items that look or read alike, weighed by attention.
+class ContentNetwork(IdNetwork, Generic[S, M]):
+    """Items start as their own vector and what they read or look like; users as theirs and the mean of their items.
 
-    After RecGOAT (arXiv 2602.00682), whose code is not public: attention is the scaled product of mapped features, and
-    neighbours hand over their own vectors too, which is what new items live on.
+    Args:
+        config: sizes and losses.
+        graph: who chose what.
+        content: makes vectors of features.
+        features: per modality float32[n_items, w], 0 where an item has none.
     """
 
-    def __init__(self, config: RecGOATConfig, widths: Sequence[int]) -> None:
-        super().__init__(config, widths)
-        self.maps = nn.ModuleList(nn.Linear(width, config.dimensions, bias=False) for width in widths)
+    def __init__(self, config: S, graph: Graph, content: M, features: Sequence[Float32]) -> None:
+        super().__init__(config, graph)
+        self.settings, self.content = config, content
+        if not config.ids:
+            self.users.requires_grad_(False).zero_()
+            self.items.requires_grad_(False).zero_()
+        prepared = content.prepare(features, graph.shape[1])
+        self._names = [f"prepared_{at}" for at in range(len(prepared))]
+        self.add_inputs(**dict(zip(self._names, prepared, strict=True)))
+        self.register_buffer("chosen", (graph.degrees > 0).float()[:, None], persistent=False)
 
-    def prepare(self, features: Sequence[Float32], n_known: int) -> list[np.ndarray[Any, Any]]:
-        """Per modality features and int64[n, k] neighbours, -1 where there are fewer."""
-        linked = [find_neighbours(values, n_known, self.config.neighbours).items for values in features]
-        return [*features, *linked]
+    @property
+    def prepared(self) -> list[Tensor]:
+        """What the content is worked out from."""
+        return [self.get_buffer(name) for name in self._names]
 
-    def forward(self, prepared: Sequence[Tensor], ids: Tensor) -> Tensor:
-        """The sum of `views` and of what neighbours hand over."""
-        total = torch.zeros_like(ids)
-        for mapped, near, weights, linked in self._attend(prepared):
-            handed = near + torch.nn.functional.embedding(linked, ids)
-            total = total + mapped + torch.einsum("nk,nkd->nd", weights, handed)
-        return total / len(self.widths)
+    @property
+    def ids(self) -> Tensor:
+        """float[n_items, d]: the items' own vectors; 0 where nobody chose one, and for some while it trains."""
+        ids: Tensor = self.items * self.get_buffer("chosen")
+        if self.training and torch.is_grad_enabled() and self.settings.hidden_ids:
+            ids = ids * (torch.rand(len(ids), 1, device=ids.device) >= self.settings.hidden_ids)
+        return ids
 
-    def views(self, prepared: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
-        """Per modality float[m, d]: what it alone says of the items int64[m] and their neighbours."""
-        return [
-            mapped + torch.einsum("nk,nkd->nd", weights, near)
-            for mapped, near, weights, _ in self._attend(prepared, rows)
-        ]
+    def start(self) -> tuple[Tensor, Tensor]:
+        """Own vectors plus content."""
+        return self.start_with(self.ids)
 
-    def _attend(self, prepared: Sequence[Tensor], rows: Tensor | None = None) -> list[tuple[Tensor, ...]]:
-        """Per modality, of all items or of int64[m]: their mapped features, those of neighbours, attention, neighbours.
+    def start_with(self, ids: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The same, of these own vectors; with bool[bands] of these bands alone."""
+        more = () if kept is None else (kept,)
+        content: Tensor = self.content(self.prepared, ids, *more)
+        return self.users + multiply(*self.means, content), ids + content
 
-        float[m, d], float[m, k, d], float[m, k] and int64[m, k]. Neighbours are looked up as embeddings, whose gradient
-        adds rows up several times as fast as that of an index.
-        """
-        size = len(self.widths)
-        found: list[tuple[Tensor, ...]] = []
-        for features, linked, layer in zip(prepared[:size], prepared[size:], self.maps, strict=True):
-            table = layer(features)
-            mapped, linked = (table, linked) if rows is None else (table[rows], linked[rows])
-            there, linked = linked >= 0, linked.clamp(min=0)
-            near, logits = torch.nn.functional.embedding(linked, table), torch.zeros(linked.shape, device=table.device)
-            if self.config.attention:
-                logits = torch.einsum("nd,nkd->nk", mapped, near) / self.config.dimensions**0.5
-            weights = torch.softmax(logits.masked_fill(~there, -1e9), dim=1) * there
-            found.append((mapped, near, weights, linked))
-        return found
+    @abstractmethod
+    def compare(self, passed: tuple[Tensor, Tensor], batch: TensorPairs) -> Agreements:
+        """The alignments that the settings ask for."""
+
+    def draw_items(self, batch: TensorPairs) -> Tensor:
+        """int64[m]: at most so many different items of a batch as the settings say."""
+        items: Tensor = torch.unique(batch.items)
+        return items[torch.randperm(len(items), device=items.device)[: self.settings.compared]]
 
 
-class SpectralContent(ContentModule[SSRConfig]):
-    """Features in frequency bands over the items' own graph, each mapped by itself, and mixed across bands.
+class ContentDelegate(LightGCN[S]):
+    """Users and items start as vectors of their own and what items read or look like.
 
-    After SSR (NeurIPS 2025, arXiv 2512.01372), whose code is not public: bands of equal energy of the normalised
-    Laplacian by Chebyshev filters; a low-rank mixing across bands behind a gate of each node.
+    An item that nobody chose, of the catalogue of the fit or later, is what its features say, and its neighbours by
+    features; one without features is ranked last. A user is worked out from the history of the request.
+
+    Attributes:
+        Content: makes vectors of features.
+        Network: the network around it.
     """
 
-    edges: Tensor
+    Content: ClassVar[type[ContentModule[Any]]]
+    Network: ClassVar[type[ContentNetwork[Any, Any]]]
+    _views: tuple[FeatureProjection, ...]
+    _content: ContentModule[Any]
+    _ids: Float32
+    _starts: Float32
 
-    def __init__(self, config: SSRConfig, widths: Sequence[int]) -> None:
-        super().__init__(config, widths)
-        d, bands, rank = config.dimensions, config.bands, config.rank
-        self.register_buffer("edges", torch.zeros(len(widths), bands + 1, dtype=torch.float64))
-        self.maps = nn.ParameterList(nn.Parameter(torch.randn(bands, width, d) / width**0.5) for width in widths)
-        self.reads = nn.Parameter(torch.randn(rank, bands) / max(bands, 1) ** 0.5)
-        self.writes = nn.Parameter(torch.zeros(rank, bands))
-        self.scales = nn.Parameter(torch.ones(rank, d))
-        self.gate = nn.Linear(d, 1)
+    def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
+        """Features, projected, and the network."""
+        seen, config = data.observation, self.config
+        names = choose_modalities(config.modalities, seen, where=type(self).__name__.lower())
+        self._views = fit_projections(seen, names, config.components)
+        return self.Network(config, graph, self._make_content(), [view(seen)[0] for view in self._views])
 
-    def prepare(self, features: Sequence[Float32], n_known: int) -> list[np.ndarray[Any, Any]]:
-        """Per modality float32[bands, n, w]; the bands' borders are found the first time, and kept."""
-        config, found = self.config, []
-        for at, values in enumerate(features):
-            links = link_items(find_neighbours(values, n_known, config.neighbours), n_known)
-            if not self.edges[at].any():
-                self.edges[at] = torch.from_numpy(find_band_edges(links, values, config.bands, config.order))
-            found.append(split_bands(links, values, self.edges[at].numpy(), config.order))
-        return list(found)
+    def _make_content(self) -> ContentModule[Any]:
+        return self.Content(self.config, [view.basis.shape[1] for view in self._views])
 
-    def forward(self, prepared: Sequence[Tensor], ids: Tensor, kept: Tensor | None = None) -> Tensor:
-        """The mixed bands added up; with bool[bands] of those that are kept alone."""
-        bands = torch.stack(self.views(prepared)).mean(0)
-        if kept is not None:
-            bands = bands * (kept / kept.float().mean())[:, None, None]
-        read = torch.einsum("rb,bnd->rnd", self.reads, bands) * self.scales[:, None]
-        written = torch.einsum("bn,rb->rn", torch.sigmoid(self.gate(bands))[..., 0], self.writes)
-        return bands.sum(0) + torch.einsum("rn,rnd->nd", written, read)
+    @torch.no_grad()
+    def keep(self, network: GraphNetwork) -> None:
+        """Own vectors of items, and the content, too."""
+        super().keep(network)
+        assert isinstance(network, ContentNetwork)
+        self._content = network.content
+        self._ids, self._starts = to_array(network.ids), to_array(network.start()[1])
 
-    def views(self, prepared: Sequence[Tensor], rows: Tensor | None = None) -> list[Tensor]:
-        """Per modality float[bands, n, d]: the mapped bands, of all items or of int64[n]."""
-        chosen = prepared if rows is None else [values[:, rows] for values in prepared]
-        return [torch.bmm(values, weights) for values, weights in zip(chosen, self.maps, strict=True)]
+    def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
+        """Own vectors (the mean for unknown users) plus the mean content of the history."""
+        passed, known = self.see_items(observation).passed, len(self._ids)
+
+        def read(at: Int64) -> Float32:
+            content = passed.items[at] * np.float32(self.config.layers + 1)
+            old = at < known
+            content[old] = self._starts[at[old]] - self._ids[at[old]]
+            return content
+
+        own = super().start_users(batch, rows, observation)
+        return np.asarray(own + average_chosen(rows, read), np.float32)
+
+    @torch.no_grad()
+    def pass_items(self, observation: Observation) -> tuple[Passed, Float32]:
+        """Items that nobody chose are what they read or look like; nobody passes anything to new ones."""
+        passed, known, layers = self._passed, len(self._ids), self.config.layers
+        if self._n_items == known:
+            return passed, passed.items
+        features = [grown(view(observation)[0], self._n_items) for view in self._views]
+        content = self._content.to("cpu").eval()
+        prepared = [torch.from_numpy(np.ascontiguousarray(each)) for each in content.prepare(features, known)]
+        new = content(prepared, torch.from_numpy(grown(self._ids, self._n_items)))[known:].numpy()
+        items = np.concatenate([passed.items, new / (layers + 1)])
+        to_users = np.concatenate([passed.to_users, new * bool(layers)])
+        return Passed(items, to_users, grown(passed.degrees, self._n_items)), items
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Whose features are read."""
+        return tuple(view.modality for view in self._views)
+
+    def save(self, folder: Path) -> None:
+        """Write the content too."""
+        super().save(folder)
+        write_tensors(folder / CONTENT, self._content.state_dict())
+        write_arrays(folder / "starts.npz", {"ids": self._ids, "starts": self._starts})
+        write_json(folder / "modalities.json", self.modalities)
+        write_arrays(folder / "views.npz", name_projections(self._views, VIEW))
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read it."""
+        self = super().load(folder, catalog)
+        starts, names = read_arrays(folder / "starts.npz"), read_json(folder / "modalities.json")
+        self._ids, self._starts = starts["ids"], starts["starts"]
+        self._views = read_projections(names, read_arrays(folder / "views.npz"), VIEW)
+        self._content = make_filled(self._make_content, read_tensors(folder / CONTENT), folder / CONTENT)
+        return self

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
 import torch
+from reasonrec_torch.answering import find_user_rows, rank_unknown_last
 from reasonrec_torch.catalog_cache import CatalogCache
 from reasonrec_torch.interactions import TrainingPairs
+from reasonrec_torch.item_features import choose_modalities, join_unit_features, read_unit_features
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
-from reasonrec_torch.storage import put_module, read_tensors, write_tensors
+from reasonrec_torch.parameters import to_array
+from reasonrec_torch.storage import make_filled, put_module, read_tensors, write_tensors
 from scipy import sparse
 
-from reasonrec_core.catalog_growth import grown, last_of_all
-from reasonrec_core.components import FitData, pick_candidates
+from reasonrec_core.catalog_growth import grown
+from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
-from reasonrec_core.types import Float32, History, Int64, Observation, QueryBatch
+from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_graph.config import AlphaRecConfig, GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Graph
-from reasonrec_graph.item_features import choose_modalities, read_features
+from reasonrec_graph.histories import average_chosen, list_chosen
 from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed, SGLNetwork
 
 C = TypeVar("C", bound=GraphConfig)
@@ -38,12 +41,12 @@ class SeenItems:
     Attributes:
         passed: what users are worked out from.
         vectors: float32[n, d], what users are compared with; 0 where nothing is known.
-        unknown: int[U], items of which nothing is known.
+        unknown: bool[n], items of which nothing is known.
     """
 
     passed: Passed
     vectors: Float32
-    unknown: Int64
+    unknown: Bool
 
 
 class GraphDelegate(LearningDelegate[C, GraphNetwork]):
@@ -101,8 +104,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
         def make() -> SeenItems:
             passed, vectors = self.pass_items(observation)
             vectors = self._scale(grown(vectors, self._n_items))
-            unknown = np.flatnonzero(~vectors.any(1))
-            return SeenItems(passed, vectors, unknown)
+            return SeenItems(passed, vectors, np.logical_not(vectors.any(1)))
 
         return self._cache.get(self._n_items, observation, self.modalities, make)
 
@@ -117,7 +119,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]: of length 1 where cosines are compared."""
         passed = self.see_items(observation).passed
-        rows = list_chosen(batch.history, len(passed.items))
+        rows = list_chosen(batch.history, np.ones(len(passed.items), np.bool_))
         start = self.start_users(batch, rows, observation)
         return self._scale(passed.query_vectors(start, rows, self.config.layers))
 
@@ -125,11 +127,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
         """float32[B, n_items] or float32[B, C]: inner products, or cosines."""
         items = self.see_items(observation)
         scores: Float32 = self.query_vectors(batch, observation) @ items.vectors.T
-        if len(items.unknown):
-            marked = np.zeros(self._n_items, np.intp)
-            marked[items.unknown] = 1
-            last_of_all(scores, marked, 1)
-        return pick_candidates(scores, batch)
+        return rank_unknown_last(scores, items.unknown, batch)
 
     def _scale(self, vectors: Float32) -> Float32:
         if self.config.training.loss == "bpr":
@@ -162,13 +160,13 @@ class LightGCN(GraphDelegate[L]):
     def keep(self, network: GraphNetwork) -> None:
         """Layer 0 of the users, and its mean, too."""
         super().keep(network)
-        users = network.start()[0].detach().float().cpu().numpy()
+        assert isinstance(network, IdNetwork)
+        users = to_array(network.users)
         self._users = np.concatenate([users, users.mean(0, keepdims=True)])
 
     def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
         """The trained vectors; the mean for unknown users."""
-        known = (batch.users >= 0) & (batch.users < len(self._users) - 1)
-        start: Float32 = self._users[np.where(known, batch.users, len(self._users) - 1)]
+        start: Float32 = self._users[find_user_rows(batch.users, len(self._users) - 1)]
         return start
 
     def save(self, folder: Path) -> None:
@@ -208,8 +206,8 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
         """Features, mapped."""
         seen, config = data.observation, self.config
-        self._modalities = choose_modalities(config.modalities, seen, "alpharec")
-        features = torch.from_numpy(read_features(seen, self._modalities, np.arange(len(data.catalog))))
+        self._modalities = choose_modalities(config.modalities, seen, where="alpharec")
+        features = torch.from_numpy(read_unit_features(seen, self._modalities, np.arange(len(data.catalog))))
         network = FeatureNetwork(config, graph, features, config.map == "linear")
         if config.pretrained is not None:
             path = config.pretrained / MAP
@@ -226,7 +224,7 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
     @torch.no_grad()
     def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
         """The mapped mean of what the items of the history read or look like."""
-        return self._apply_map(average_chosen(rows, lambda at: read_features(observation, self._modalities, at)))
+        return self._apply_map(average_chosen(rows, lambda at: read_unit_features(observation, self._modalities, at)))
 
     @torch.no_grad()
     def _apply_map(self, features: Float32) -> Float32:
@@ -249,15 +247,13 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
             np.asarray(features.get(name, np.zeros((size, observation.features[name].shape[1]))), np.float32)
             for name in self._modalities
         ]
-        lengths = (np.linalg.norm(part, axis=1, keepdims=True) for part in parts)
-        scaled = [part / np.maximum(length, 1e-12) for part, length in zip(parts, lengths, strict=True)]
-        return self._scale(self._apply_map(np.concatenate(scaled, axis=1)))
+        return self._scale(self._apply_map(join_unit_features(parts)))
 
     def pass_items(self, observation: Observation) -> tuple[Passed, Float32]:
         """As of `GraphDelegate`; items that nobody chose yet are what they read or look like."""
         items = grown(self._passed.items, self._n_items).copy()
         cold = np.flatnonzero(grown(self._passed.degrees, self._n_items) == 0)
-        features = read_features(observation, self._modalities, cold)
+        features = read_unit_features(observation, self._modalities, cold)
         items[cold] = self._apply_map(features) * features.any(1, keepdims=True)
         return self._passed, items
 
@@ -272,25 +268,6 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
         """Read it."""
         self = super().load(folder, catalog)
         self._modalities, tensors = tuple(read_json(folder / "modalities.json")), read_tensors(folder / MAP)
-        width = tensors["layers.0.weight"].shape[1]
-        with torch.random.fork_rng(devices=[]):  # made at random before it is filled
-            self._map = FeatureMap(width, self.config.dimensions, self.config.map == "linear")
-        put_module(self._map, tensors, folder / MAP)
+        size = tensors["layers.0.weight"].shape[1], self.config.dimensions
+        self._map = make_filled(lambda: FeatureMap(*size, self.config.map == "linear"), tensors, folder / MAP)
         return self
-
-
-def list_chosen(history: History, n_items: int) -> sparse.csr_matrix:
-    """CSR float32[B, n_items] of ones: the items below ``n_items`` in each history, each once."""
-    known = history.items < n_items
-    pairs = np.unique(history.rows[known].astype(np.int64) * n_items + history.items[known])
-    rows, items = np.divmod(pairs, n_items)
-    ones = np.ones(len(pairs), np.float32)
-    return sparse.csr_matrix((ones, (rows, items)), shape=(len(history), n_items))
-
-
-def average_chosen(rows: sparse.csr_matrix, read: Callable[[Int64], Float32]) -> Float32:
-    """float32[B, w]: the mean of what CSR[B, n] of ones chose; ``read`` gives float32[A, w] of int64[A] items."""
-    at, columns = np.unique(rows.indices, return_inverse=True)
-    chosen = sparse.csr_matrix((rows.data, columns, rows.indptr), shape=(rows.shape[0], len(at)))
-    sums = chosen @ read(at.astype(np.int64))
-    return np.asarray(sums / np.maximum(np.diff(rows.indptr), 1)[:, None], np.float32)

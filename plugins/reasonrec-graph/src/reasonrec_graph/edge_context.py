@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import torch
 from reasonrec_torch.interactions import TensorPairs
+from reasonrec_torch.parameters import to_array
 from scipy import sparse
 from torch import Tensor, nn
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch
 from reasonrec_graph.config import GCMConfig
-from reasonrec_graph.graph import Graph, make_csr, multiply, propagate
+from reasonrec_graph.graph import Graph, Pair, multiply, propagate
 from reasonrec_graph.network import IdNetwork, Passed
-
-Pair = tuple[Tensor, Tensor]
-"""A sparse matrix and its transpose."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,8 @@ class ContextReader:
 
     def read(self, context: Int32 | None, last: Int64) -> Int64:
         """int64[N, F]: rows of the table; of int32[N, C] codes and int64[N] last items (-1: none)."""
-        codes = np.zeros((len(last), len(self.columns)), np.int64)
-        if context is not None and len(self.columns):
-            codes = context[:, self.columns].astype(np.int64)
+        nothing = np.zeros((len(last), len(self.columns)), np.int64)
+        codes = nothing if context is None else context[:, self.columns].astype(np.int64)
         rows = np.where(codes > 0, codes + self.starts, 0)
         if self.items < 0:
             return rows
@@ -85,10 +80,8 @@ class ContextReader:
 
 def find_last(history: History) -> Int64:
     """int64[B]: the newest item of each row, -1 where there is none."""
-    ends = history.indptr[1:] - history.indptr[0] - 1
-    there = history.lengths > 0
-    last = np.full(len(history), -1, np.int64)
-    last[there] = history.items[ends[there]]
+    last, newest = np.full(len(history), -1, np.int64), history.ages == 0
+    last[history.rows[newest]] = history.items[newest]
     return last
 
 
@@ -103,65 +96,43 @@ class ContextNetwork(IdNetwork):
     """
 
     codes: Tensor
-    keys: Tensor
     seen: Tensor
 
     def __init__(self, config: GCMConfig, graph: Graph, codes: Int64, size: int) -> None:
         super().__init__(config, graph)
-        self._edges: tuple[Pair, Pair] | None = None
-        self.table = nn.Parameter(torch.randn(size, config.dimensions) * 0.1) if codes.shape[1] else None
+        self.table = nn.Parameter(torch.randn(size, config.dimensions) * 0.1)
         seen = np.isin(np.arange(size), codes) & (np.arange(size) > 0)
-        self.register_buffer("codes", torch.from_numpy(codes), persistent=False)
-        self.register_buffer("seen", torch.from_numpy(seen[:, None].astype(np.float32)), persistent=False)
-        self.register_buffer("keys", graph.rows * graph.shape[1] + graph.user_items, persistent=False)
-
-    @property
-    def identity(self) -> str:
-        """Of the contexts."""
-        return content_hash(self.codes.cpu().numpy().tobytes())
+        self.add_inputs(codes=codes, seen=seen[:, None].astype(np.float32))
 
     @property
     def vectors(self) -> Tensor:
         """float[V, d]: of contexts; 0 for what is not known, and what training did not see."""
-        return self.seen * self.table if self.table is not None else self.seen.expand(-1, self.config.dimensions)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the edges along, too."""
-        super()._apply(fn, recurse)
-        self._edges = None
-        return self
+        return self.seen * self.table
 
     def sum_edges(self, weights: Float32, by_item: bool = False) -> sparse.csr_matrix:
         """CSR[n_users, V], or of items: a node's edges by what is known of them, float32[E] ``weights`` added up."""
-        nodes, codes = self.graph.user_items if by_item else self.graph.rows, self.codes.cpu().numpy()
-        rows = np.repeat(nodes.cpu().numpy(), codes.shape[1])
-        values = np.repeat(weights, codes.shape[1])
-        return sparse.csr_matrix((values, (rows, codes.ravel())), (self.graph.shape[by_item], len(self.seen)))
+        return self.graph.sum_labels(self.codes.cpu().numpy(), len(self.seen), weights, by_item=by_item)
 
     @property
     def edges(self) -> tuple[Pair, Pair]:
         """What users' and items' edges bring along, each with its transpose, to be multiplied with the vectors."""
-        if self._edges is None:
-            weights = self.blocks.to_users.values().cpu().numpy()
-            device = self.seen.device
-            found = [self.sum_edges(weights, by_item) for by_item in (False, True)]
-            users, items = ((_to_tensor(m, device), _to_tensor(m.T.tocsr(), device)) for m in found)
-            self._edges = users, items
-        return self._edges
+
+        def make() -> tuple[Pair, Pair]:
+            weights = to_array(self.blocks.to_users.values())
+            users, items = (Pair.of(self.sum_edges(weights, by_item), self.seen.device) for by_item in (False, True))
+            return users, items
+
+        return self.make_once("edges", make)
 
     def pass_vectors(self, layers: int) -> tuple[Tensor, Tensor]:
         """As of `GraphNetwork`; in each layer the edges bring their contexts along."""
-        if self.table is None:
-            return super().pass_vectors(layers)
         users, items = (multiply(*pair, self.vectors) for pair in self.edges)
         return propagate(*self.start(), self.blocks, layers, edges=(users, items))
 
     def ask(self, users: Tensor, batch: TensorPairs) -> Tensor:
         """The users in the contexts of their choices."""
-        if self.table is None:
-            return super().ask(users, batch)
-        edge = torch.searchsorted(self.keys, batch.users * self.graph.shape[1] + batch.items)
-        return users[batch.users] + nn.functional.embedding(self.codes[edge], self.vectors).sum(1)
+        codes = self.codes[self.graph.find_edges(batch.users, batch.items)]
+        return users[batch.users] + nn.functional.embedding(codes, self.vectors).sum(1)
 
     @torch.no_grad()
     def average_edges(self) -> tuple[Float32, Float32]:
@@ -171,25 +142,14 @@ class ContextNetwork(IdNetwork):
             float32[n_items, d]: the mean context vector of each item's edges, for choices whose context is not known;
             float32[n_users, d]: how the contexts of a user's edges differ from these, by the items' part of the weight.
         """
-        vectors, degrees = self.vectors.float().cpu().numpy(), self.graph.degrees.cpu().numpy()
+        vectors, degrees = to_array(self.vectors), to_array(self.graph.degrees)
         items, rows = self.graph.user_items.cpu().numpy(), self.graph.rows.cpu().numpy()
         means = np.asarray(self.sum_edges(1 / degrees[items], by_item=True) @ vectors, np.float32)
         weights = 1 / np.sqrt(degrees[items])
         usual = sparse.csr_matrix((weights, (rows, items)), self.graph.shape) @ means
         return means, np.asarray(self.sum_edges(weights) @ vectors - usual, np.float32)
 
-    @property
-    def passed(self) -> Passed:
+    def make_passed(self) -> Passed:
         """As of `GraphNetwork`; items pass the contexts on that are usual for them."""
-        if self._passed is None and self.table is not None:
-            found = super().passed
-            to_users = found.to_users + self.config.layers * self.average_edges()[0]
-            self._passed = replace(found, to_users=to_users)
-        return super().passed
-
-
-def _to_tensor(matrix: sparse.csr_matrix, device: torch.device) -> Tensor:
-    indptr, columns, values = (
-        torch.from_numpy(part).to(device) for part in (matrix.indptr, matrix.indices, matrix.data)
-    )
-    return make_csr(indptr, columns, values, matrix.shape)
+        passed = super().make_passed()
+        return replace(passed, to_users=passed.to_users + self.config.layers * self.average_edges()[0])

@@ -1,18 +1,10 @@
-"""Feedback of several kinds (a view, a cart, a purchase): told apart by the values of the log; batches of it."""
+"""Feedback of several kinds (a view, a cart, a purchase), told apart by the values of the log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
-import torch
-from reasonrec_torch.interactions import PairBatch, PairEpoch, TrainingPairs
-from torch import Tensor
 
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32, Int64, Interactions
 
 MOST_KINDS = 10
@@ -61,71 +53,3 @@ def list_feedback(log: Interactions, kinds: tuple[float, ...]) -> tuple[Int64, I
         raise DataError(f"no training interaction has a value of {kinds[0]:g} or more", fix="Lower the first of kinds.")
     users, items, found = np.unique(rows, axis=1)
     return users, items, found
-
-
-@dataclass(frozen=True)
-class TensorFeedback:
-    """P pairs and the kind of each, on a device.
-
-    Attributes:
-        users: int64[P].
-        items: int64[P].
-        kinds: int64[P].
-    """
-
-    users: Tensor
-    items: Tensor
-    kinds: Tensor
-
-
-@dataclass(frozen=True)
-class FeedbackBatch(PairBatch):
-    """Pairs with the kind of each.
-
-    Attributes:
-        kinds: int64[P].
-    """
-
-    kinds: Int64
-
-    def to(self, device: torch.device) -> TensorFeedback:  # type: ignore[override]
-        """As tensors on ``device``."""
-        return TensorFeedback(*(torch.from_numpy(a).to(device) for a in (self.users, self.items, self.kinds)))
-
-
-class TrainingFeedback(TrainingPairs):
-    """All feedback once per epoch, in another order each time; items to compare with are drawn by the model.
-
-    Args:
-        users, items, kinds: int64[T], of `list_feedback`.
-        n_items: size of the catalogue.
-        batch: pairs per batch.
-    """
-
-    def __init__(self, users: Int64, items: Int64, kinds: Int64, n_items: int, *, batch: int) -> None:
-        super().__init__(users, items, n_items, batch=batch, negatives=0)
-        self.kinds = kinds
-
-    @cached_property
-    def digest(self) -> str:
-        """Of all that batches depend on besides the random generator."""
-        return content_hash(super().digest, self.kinds.tobytes())
-
-    def epoch(self, number: int, epochs: int, rng: np.random.Generator) -> FeedbackEpoch:
-        """An order of all feedback."""
-        plan = super().epoch(number, epochs, rng)
-        return FeedbackEpoch(self, plan.order, plan.drawn)
-
-
-@dataclass(frozen=True)
-class FeedbackEpoch(PairEpoch):
-    """Planned batches of feedback."""
-
-    pairs: TrainingFeedback
-
-    def batches(self, start: int = 0) -> Iterator[FeedbackBatch]:
-        """The batches, from the one at position ``start`` on."""
-        size = self.pairs.batch
-        for number, batch in enumerate(super().batches(start), start):
-            rows = self.order[number * size : (number + 1) * size]
-            yield FeedbackBatch(batch.users, batch.items, batch.negatives, self.pairs.kinds[rows])

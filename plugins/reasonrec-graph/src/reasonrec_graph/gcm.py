@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from reasonrec_torch.answering import find_user_rows
+from reasonrec_torch.parameters import to_array
 from scipy import sparse
 
 from reasonrec_core.components import FitData
@@ -16,7 +18,7 @@ from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_graph.config import GCMConfig
 from reasonrec_graph.delegates import LightGCN
 from reasonrec_graph.edge_context import ContextNetwork, ContextReader
-from reasonrec_graph.graph import Graph
+from reasonrec_graph.graph import Graph, find_last_rows
 from reasonrec_graph.network import GraphNetwork
 
 
@@ -38,27 +40,23 @@ class GCM(LightGCN[GCMConfig]):
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
         """Vectors for users, items and contexts."""
         self._reader, log = ContextReader.of(self.config, data), data.train
-        keys = log.users.astype(np.int64) * len(data.catalog) + log.items
-        last = len(log) - 1 - np.unique(keys[::-1], return_index=True)[1]
-        return ContextNetwork(self.config, graph, self._reader.read_log(log)[last], self._reader.size)
+        codes = self._reader.read_log(log)[find_last_rows(log, len(data.catalog))]
+        return ContextNetwork(self.config, graph, codes, self._reader.size)
 
     def keep(self, network: GraphNetwork) -> None:
         """Contexts, too, and how those of each user differ from the usual ones."""
         super().keep(network)
         assert isinstance(network, ContextNetwork)
-        self._contexts = network.vectors.detach().float().cpu().numpy()
+        self._contexts = to_array(network.vectors)
         unusual = network.average_edges()[1]
         self._unusual = np.concatenate([unusual, np.zeros_like(unusual[:1])])
 
     def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
         """Layer 0, and what contexts add to the layers and to their mean (`Passed.query_vectors` divides by it)."""
         start, layers = super().start_users(batch, rows, observation), self.config.layers
-        if not (codes := self._reader.read_batch(batch)).shape[1]:
-            return start
-        known = (batch.users >= 0) & (batch.users < len(self._unusual) - 1)
-        counts = np.diff(rows.indptr)[:, None]
-        unusual = self._unusual[np.where(known, batch.users, -1)] * (counts > 0) / np.sqrt(np.maximum(counts, 1))
-        request = self._contexts[codes].sum(1)
+        users, counts = find_user_rows(batch.users, len(self._unusual) - 1), np.diff(rows.indptr)[:, None]
+        unusual = self._unusual[users] * (counts > 0) / np.sqrt(np.maximum(counts, 1))
+        request = self._contexts[self._reader.read_batch(batch)].sum(1)
         return np.asarray(start + layers * unusual + (layers + 1) * request, np.float32)
 
     def save(self, folder: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 
-from reasonrec_core.types import Int32, Int64, indptr_of
+from reasonrec_core.types import Float32, Int32, Int64, Interactions, indptr_of
 
 
 class Blocks(NamedTuple):
@@ -22,6 +23,28 @@ class Blocks(NamedTuple):
 
     to_users: Tensor
     to_items: Tensor
+
+
+class Pair(NamedTuple):
+    """Any sparse matrix, and its transpose for the gradient of a product (see `multiply`).
+
+    Attributes:
+        matrix: CSR float[n, m].
+        transposed: CSR float[m, n].
+    """
+
+    matrix: Tensor
+    transposed: Tensor
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_matrix, device: torch.device) -> Self:
+        """On a device."""
+
+        def move(rows: sparse.csr_matrix) -> Tensor:
+            indptr, columns, values = (torch.from_numpy(p).to(device) for p in (rows.indptr, rows.indices, rows.data))
+            return make_csr(indptr, columns, values, rows.shape)
+
+        return cls(move(matrix), move(matrix.T.tocsr()))
 
 
 class Graph(nn.Module):
@@ -62,6 +85,7 @@ class Graph(nn.Module):
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
         self.shape = (n_users, n_items)
+        self._keys: Tensor | None = None
 
     @torch.no_grad()
     def blocks(self, kept: Tensor | None = None) -> Blocks:
@@ -84,9 +108,35 @@ class Graph(nn.Module):
             make_csr(self.item_ptr, self.item_users, weights[self.by_item], self.shape[::-1]),
         )
 
+    def find_edges(self, users: Tensor, items: Tensor) -> Tensor:
+        """int64[P]: which of the E edges join int64[P] users and items, who chose them."""
+        if self._keys is None or self._keys.device != self.rows.device:
+            self._keys = self.rows * self.shape[1] + self.user_items
+        return torch.searchsorted(self._keys, users * self.shape[1] + items)
+
+    def sum_labels(self, labels: Int64, size: int, weights: Float32, *, by_item: bool = False) -> sparse.csr_matrix:
+        """CSR[n_users, size], or of items: the weights of a node's edges, added up by what these carry.
+
+        Args:
+            labels: int64[E, F] below ``size``, F of each edge.
+            size: how many there are.
+            weights: float32[E], of the edges.
+            by_item: for items instead of users.
+        """
+        nodes = (self.user_items if by_item else self.rows).cpu().numpy()
+        rows, values = (np.repeat(each, labels.shape[1]) for each in (nodes, weights))
+        return sparse.csr_matrix((values, (rows, labels.ravel())), (self.shape[by_item], size))
+
     def drop_edges(self, share: float) -> Blocks:
         """The adjacency without a random share of the edges."""
         return self.blocks(torch.rand(len(self.rows), device=self.rows.device) >= share)
+
+
+def find_last_rows(log: Interactions, n_items: int) -> Int64:
+    """int64[E]: where a log has each edge of its `Graph` for the last time, in their order."""
+    keys = log.users.astype(np.int64) * n_items + log.items
+    newest_first: Int64 = np.unique(keys[::-1], return_index=True)[1].astype(np.int64)
+    return len(log) - 1 - newest_first
 
 
 def propagate(

@@ -7,17 +7,20 @@ from typing import Self
 
 import numpy as np
 import torch
+from reasonrec_torch.answering import find_user_rows, rank_unknown_last
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
+from reasonrec_torch.rows import TrainingRows
 from reasonrec_torch.storage import read_tensors, write_tensors
+from reasonrec_torch.tables import grow_rows
 from torch import Tensor
 
 from reasonrec_core.catalog_growth import last_of_all
 from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.types import Float32, Int32, Int64, Observation, QueryBatch
+from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_graph.config import MRMNConfig
-from reasonrec_graph.delegates import list_chosen
-from reasonrec_graph.feedback import TrainingFeedback, list_feedback, read_kinds
+from reasonrec_graph.feedback import list_feedback, read_kinds
+from reasonrec_graph.histories import average_chosen, list_chosen
 from reasonrec_graph.relations import Memory, RelationNetwork
 
 
@@ -31,8 +34,8 @@ class MRMN(LearningDelegate[MRMNConfig, RelationNetwork]):
 
     Config = MRMNConfig
     _tensors: dict[str, Tensor]
-    """``users`` float[n_users + 1, d] (the last: the mean), ``known`` bool[n_users + 1], ``items`` float[n, d],
-    ``rated`` bool[n], and the memory's ``kinds``, ``keys``, ``slots``."""
+    """``users`` float[n_users + 1, d] (the last: the mean), ``known`` bool[n_users + 1], ``items`` float[n_items, d],
+    ``rated`` bool[n_items], and the memory's ``kinds``, ``keys``, ``slots``."""
 
     def plan(self, data: FitData, fitted: Self | None) -> TrainingPlan[RelationNetwork]:
         """All feedback, of every kind."""
@@ -43,7 +46,7 @@ class MRMN(LearningDelegate[MRMNConfig, RelationNetwork]):
         self._tensors = {"known": torch.from_numpy(known), "rated": torch.from_numpy(rated)}
         return TrainingPlan(
             lambda: RelationNetwork(self.config, data.n_users, self._n_items, len(kinds)),
-            TrainingFeedback(users, items, given, self._n_items, batch=training.batch),
+            TrainingRows({"users": users, "items": items, "kinds": given}, batch=training.batch),
             training,
             self.judge_answers(data, training.validation_queries),
             label="train MRMN",
@@ -59,34 +62,26 @@ class MRMN(LearningDelegate[MRMNConfig, RelationNetwork]):
 
     def _place_users(self, batch: QueryBatch) -> Tensor:
         """float[B, d]: where the users are."""
-        kept, items = self._tensors, self._tensors["items"]
-        users = np.where((batch.users >= 0) & (batch.users < len(kept["users"]) - 1), batch.users, -1)
-        rows = torch.from_numpy(users.astype(np.int64))
-        placed, known = kept["users"][rows], kept["known"][rows]
-        chosen = list_chosen(batch.history, len(items)).multiply(kept["rated"].numpy()).tocsr()
-        counts = np.asarray(chosen.sum(1), np.float32)
-        guessed = torch.from_numpy((chosen @ items.numpy() / np.maximum(counts, 1)).astype(np.float32))
-        return torch.where(known[:, None] | torch.from_numpy(counts == 0), placed, guessed)
+        kept = self._tensors
+        rows = torch.from_numpy(find_user_rows(batch.users, len(kept["users"]) - 1))
+        chosen = list_chosen(batch.history, kept["rated"].numpy())
+        guessed = torch.from_numpy(average_chosen(chosen, lambda at: kept["items"].numpy()[at]))
+        placed = kept["known"][rows] | torch.from_numpy(np.diff(chosen.indptr) == 0)
+        return torch.where(placed[:, None], kept["users"][rows], guessed)
 
     @torch.no_grad()
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: negative squared distances under the strongest kind of feedback."""
-        kept = self._tensors
+        kept, wanted = self._tensors, batch.candidates
         memory = Memory(kept["kinds"], kept["keys"], kept["slots"])
-        users, items = self._place_users(batch), kept["items"]
+        users, items, rated = self._place_users(batch), kept["items"], kept["rated"].numpy()
         strongest = kept["kinds"][-1].expand(len(users), -1)
-        columns: Int32 | Int64
-        if batch.candidates is None:
-            scores = np.full((len(batch), self._n_items), -np.inf, np.float32)
-            scores[:, : len(items)] = -memory.measure_all(users, items, strongest).numpy()
-            columns = np.arange(self._n_items, dtype=np.int64)
-        else:
-            columns = batch.candidates
-            at = torch.from_numpy(np.where((columns >= 0) & (columns < len(items)), columns, 0).astype(np.int64))
-            scores = -memory.measure(users[:, None], items[at], strongest[:, None]).numpy()
-            scores[columns < 0] = -np.inf
-        rated = np.append(kept["rated"].numpy(), np.zeros(self._n_items - len(items), np.bool_))
-        last_of_all(scores, np.where(rated[columns] | (columns < 0), 0, 1), 1)
+        if wanted is None:
+            return rank_unknown_last(-memory.measure_all(users, items, strongest).numpy(), ~rated, batch)
+        at = torch.from_numpy(np.maximum(wanted, 0).astype(np.int64))
+        scores: Float32 = -memory.measure(users[:, None], items[at], strongest[:, None]).numpy()
+        scores[wanted < 0] = -np.inf
+        last_of_all(scores, ~rated[at.numpy()] & (wanted >= 0), 1)
         return scores
 
     def save(self, folder: Path) -> None:
@@ -99,4 +94,5 @@ class MRMN(LearningDelegate[MRMNConfig, RelationNetwork]):
         """Read the vectors, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
         self._tensors = read_tensors(folder / "vectors.safetensors")
+        self._tensors |= {name: grow_rows(self._tensors[name], len(catalog), "zero") for name in ("items", "rated")}
         return self

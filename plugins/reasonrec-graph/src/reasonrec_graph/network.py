@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -14,15 +14,16 @@ from reasonrec_torch.devices import exact
 from reasonrec_torch.interactions import TensorPairs
 from reasonrec_torch.losses import SampledSoftmax, bpr_loss
 from reasonrec_torch.model_protocol import BatchLoss, Trainable
+from reasonrec_torch.parameters import to_array
 from scipy import sparse
 from torch import Tensor, nn
 
-from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32
 from reasonrec_graph.alignment import contrast
 from reasonrec_graph.config import GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Blocks, Graph, find_spectrum, propagate
 
+T = TypeVar("T")
 Agreements = dict[str, tuple[float, Tensor]]
 """By name, what else is made small: weight and loss."""
 
@@ -62,8 +63,7 @@ class GraphNetwork(Trainable[TensorPairs]):
         training = config.training
         counts = graph.degrees.numpy().astype(np.int64) if training.popularity else None
         self.softmax = SampledSoftmax(training.negatives, counts, training.popularity)
-        self._blocks: Blocks | None = None
-        self._means: Blocks | None = None
+        self._made: dict[str, Any] = {}
         self._passed: Passed | None = None
 
     @abstractmethod
@@ -77,33 +77,40 @@ class GraphNetwork(Trainable[TensorPairs]):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the graph along with the parameters."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._blocks = self._means = self._passed = None
+        self._made, self._passed = {}, None
         return self
+
+    def make_once(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives, which depends on the graph and not on weights; kept for the device that it is on."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
 
     @property
     def blocks(self) -> Blocks:
         """The whole graph's adjacency."""
-        if self._blocks is None:
-            self._blocks = self.graph.blocks()
-        return self._blocks
+        return self.make_once("blocks", self.graph.blocks)
 
     @property
     def means(self) -> Blocks:
         """Averages over what a user chose."""
-        if self._means is None:
-            self._means = self.graph.average_items()
-        return self._means
+        return self.make_once("means", self.graph.average_items)
 
     @property
     def passed(self) -> Passed:
         """What answers are made of; worked out once for the same weights."""
         if self._passed is None:
             with torch.no_grad():
-                layers = self.config.layers
-                items = self.pass_vectors(layers)[1]
-                fewer = self.pass_vectors(layers - 1)[1] * layers if layers else torch.zeros_like(items)
-            self._passed = Passed(*(part.float().cpu().numpy() for part in (items, fewer, self.graph.degrees)))
+                self._passed = self.make_passed()
         return self._passed
+
+    def make_passed(self) -> Passed:
+        """Work it out, without gradients."""
+        layers = self.config.layers
+        items = self.pass_vectors(layers)[1]
+        fewer = self.pass_vectors(layers - 1)[1] * layers if layers else torch.zeros_like(items)
+        return Passed(*(to_array(part) for part in (items, fewer, self.graph.degrees)))
 
     def pass_vectors(self, layers: int) -> tuple[Tensor, Tensor]:
         """float[n_users, d] and float[n_items, d] after so many layers."""
@@ -227,13 +234,8 @@ class FeatureNetwork(GraphNetwork):
         self.map = FeatureMap(features.shape[1], config.dimensions, linear)
         sums = torch.zeros(graph.shape[0], features.shape[1]).index_add_(0, graph.rows, features[graph.user_items])
         counts = torch.bincount(graph.rows, minlength=graph.shape[0]).clamp(min=1)
-        self.register_buffer("features", features, persistent=False)
+        self.add_inputs(features=features.numpy())
         self.register_buffer("tastes", sums / counts[:, None], persistent=False)
-
-    @property
-    def identity(self) -> str:
-        """Of the features."""
-        return content_hash(self.features.cpu().numpy().tobytes())
 
     def start(self) -> tuple[Tensor, Tensor]:
         """The mapped features."""

@@ -30,12 +30,12 @@ def reasonrec_delegates() -> list[ComponentSpec]:
             ("mrmn", "mrmn:MRMN", "Feedback of several kinds (views, carts, purchases) in one metric space"),
             (
                 "recgoat",
-                "content_delegates:RecGOAT",
+                "recgoat:RecGOAT",
                 "Ids and content, aligned; items that look or read alike pass vectors to each other",
             ),
             (
                 "ssr",
-                "content_delegates:SSR",
+                "ssr:SSR",
                 "Ids and content in frequency bands over the items that look or read alike",
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,6 @@ from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from torch import Tensor, nn
 
 from reasonrec_graph.config import MRMNConfig
-from reasonrec_graph.feedback import TensorFeedback
 
 CELLS = 1 << 20
 """Attention weights (users x slots x items) that exist at once."""
@@ -60,7 +60,7 @@ class Memory:
         return torch.cat(found)
 
 
-class RelationNetwork(Trainable[TensorFeedback]):
+class RelationNetwork(Trainable[Mapping[str, Tensor]]):
     """MRMN (Zhou et al., IJCAI 2019): ``|u + r - v|^2`` is small where a user gave an item feedback.
 
     Args:
@@ -97,19 +97,19 @@ class RelationNetwork(Trainable[TensorFeedback]):
         """What relation vectors are made of."""
         return Memory(self.kinds, self.keys, self.slots)
 
-    def loss(self, batch: TensorFeedback, rng: np.random.Generator) -> BatchLoss:
-        """The mean over feedback of every kind; stronger kinds have wider margins. All share the sampled items.
+    def loss(self, batch: Mapping[str, Tensor], rng: np.random.Generator) -> BatchLoss:
+        """The mean over int64[P] users, items and kinds; stronger kinds have wider margins. All share sampled items.
 
         hinge: ``log(1 + n share) max(0, margin + d - d')`` with the nearest of the sampled items at d', of which
         ``share`` lie within the margin (the weights of CML, Hsieh et al., WWW 2017, equation 3). softmax: cross entropy
         over ``-d / temperature``, where the margin is added to the d of what was chosen; an estimate of that over all.
         """
         training, memory, n = self.config.training, self.memory, len(self.items)
-        users, kinds = self.place(self.users[batch.users]), self.kinds[batch.kinds]
-        right = memory.measure(users, self.place(self.items[batch.items]), kinds) + self.margins[batch.kinds]
+        chosen, users, kinds = batch["items"], self.place(self.users[batch["users"]]), self.kinds[batch["kinds"]]
+        right = memory.measure(users, self.place(self.items[chosen]), kinds) + self.margins[batch["kinds"]]
         drawn = torch.randint(n, (training.negatives,), device=users.device)
         wrong = memory.measure_all(users, self.place(self.items[drawn]), kinds)
-        wrong = wrong.masked_fill(drawn == batch.items[:, None], torch.inf)
+        wrong = wrong.masked_fill(drawn == chosen[:, None], torch.inf)
         if training.loss == "hinge":
             inside = right[:, None] - wrong
             ranks = torch.log1p(n * (inside.detach() > 0).float().mean(1))
