@@ -17,6 +17,7 @@ MEASURED = Path(__file__).parents[1] / "benchmarks" / "results" / "models.json"
 LIBRARIES = {
     "reasonrec-cornac": "Cornac, Apache-2.0",
     "reasonrec-implicit": "implicit, MIT",
+    "reasonrec-index": "faiss, MIT",
     "reasonrec-lightgbm": "LightGBM, MIT",
 }
 """Packages whose models are other people's code."""

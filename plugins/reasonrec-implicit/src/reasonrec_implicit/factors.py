@@ -48,6 +48,7 @@ class Factors(Delegate[C]):
     _n_items: int
     _users: Float32
     _items: Float32
+    _grown: Float32
     _trained: Bool
     _average: Float32
 
@@ -77,8 +78,8 @@ class Factors(Delegate[C]):
         return scores
 
     def item_vectors(self, observation: Observation) -> Float32:
-        """float32[n_items, d]; 0 for items that came after the fit."""
-        return grown(self._items, self._n_items)
+        """float32[n_items, d]; 0 for items that came after the fit. The same array each time: it can be kept."""
+        return self._grown
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]: trained or folded in, as ``fold_in`` says."""
@@ -147,4 +148,4 @@ class Factors(Delegate[C]):
 
     def _remember(self, users: Float32, items: Float32, trained: Bool, n_items: int) -> None:
         self._users, self._items, self._trained, self._n_items = users, items, trained, n_items
-        self._average = users[trained].mean(axis=0)
+        self._average, self._grown = users[trained].mean(axis=0), grown(items, n_items)

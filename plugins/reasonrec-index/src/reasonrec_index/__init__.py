@@ -1,0 +1,1 @@
+"""One index of approximate nearest neighbours for any delegate whose scores are inner products."""
