@@ -18,7 +18,7 @@ from reasonrec_distil.delegate import Distilled
 from reasonrec_distil.histories import LATER, MOST, draw_histories, list_single_items
 from reasonrec_distil.network import StudentNetwork, export_student, factorise_links, order_loss
 from reasonrec_distil.student import FILE
-from reasonrec_distil.teacher import TeacherLists, ask_policy, merge_rankings
+from reasonrec_distil.teacher import TeacherLists, ask_policies, merge_lists
 from reasonrec_distil.training_rows import leave_out, read_newest
 from reasonrec_torch.testing import LearningDelegateConformance
 from reasonrec_transitions.api import Transitions
@@ -242,13 +242,45 @@ def test_an_older_student_is_refused_in_one_sentence(world: Tiny, tmp_path: Path
         Distilled.load(tmp_path, world.fit.catalog)
 
 
-def test_lists_are_merged_by_importance() -> None:
-    one = Ranking(np.array([[3, 1, 2]], np.int32), np.zeros((1, 3), np.float32))
-    two = Ranking(np.array([[1, 4, -1]], np.int32), np.zeros((1, 3), np.float32))
-    items, worth = merge_rankings([one, two], 5)
-    fade = np.exp(-np.arange(3) / 10)
+def test_lists_are_merged_by_worth() -> None:
+    one = np.array([[3, 1, 2]], np.int32), np.array([[0.5, 0.4, 0.1]], np.float32)
+    two = np.array([[1, 4, -1]], np.int32), np.array([[0.3, 0.2, 0.9]], np.float32)
+    items, worth = merge_lists([one, two], 5)
     assert items.tolist() == [[1, 3, 4, 2, -1]]
-    np.testing.assert_allclose(worth[0], [fade[0] + fade[1], fade[0], fade[1], fade[2], 0], rtol=1e-6)
+    np.testing.assert_allclose(worth[0], [0.7, 0.5, 0.2, 0.1, 0], rtol=1e-6)
+
+
+def test_policies_teach_by_the_mean_of_their_probabilities(world: Tiny, tmp_path: Path) -> None:
+    seeds: list[int] = []
+
+    class Seeded(ToyPolicy):
+        def fit(self, data: FitData) -> None:
+            seeds.append(data.seed)
+            super().fit(data)
+            self.follows += np.random.default_rng(data.seed).random(self.follows.shape, np.float32)
+
+    policy = Seeded(Seeded.Config())
+    policy.fit(world.fit)
+    student = fit(world, policy, teacher="policy", policies=3)
+    assert len(set(seeds)) == len(seeds) == 3
+    others = student._teachers.fitted
+    batch = replace(world.test.queries.slice(0, 4), k=N_ITEMS)
+    seen = world.observation(batch)
+    items, shares = ask_policies([policy, *others.values()])(batch, seen)  # type: ignore[list-item]
+    mean = np.zeros((4, N_ITEMS))
+    for each in (policy, *others.values()):
+        found = each.deliberate(batch, seen)  # type: ignore[union-attr]
+        there = found.ranking.items >= 0
+        np.add.at(mean, (np.nonzero(there)[0], found.ranking.items[there]), found.mass[there])
+    for row in range(4):
+        kept = items[row] >= 0
+        np.testing.assert_allclose(shares[row, kept], mean[row, items[row, kept]], rtol=1e-5)
+    assert (np.diff(shares, axis=1) <= 0).all()
+    student.save(tmp_path)
+    again = Distilled.load(tmp_path, world.fit.catalog)
+    again.attach(policy)
+    again.refit(replace(world.fit, valid=None))
+    assert len(seeds) == 5, "the others were fitted again, too"
 
 
 def test_the_order_costs_what_plackett_and_luce_say() -> None:
@@ -267,7 +299,7 @@ def test_a_policy_without_probabilities_teaches_by_ranks(world: Tiny) -> None:
     policy = Silent(ToyPolicy.Config())
     policy.fit(world.fit)
     batch = world.test.queries.slice(0, 3)
-    _, shares = ask_policy(policy)(batch, world.observation(batch))
+    _, shares = ask_policies([policy])(batch, world.observation(batch))
     assert shares[0, 0] == 1
     assert Task.SEQUENTIAL is batch.task
     assert (np.diff(shares, axis=1) <= 0).all()

@@ -32,6 +32,12 @@ class DistilledConfig(Settings):
     teacher: Literal["policy"] | tuple[str, ...] = Field(
         POLICY, description="The teacher: the pipeline's policy, or delegates by name."
     )
+    policies: int = Field(
+        1,
+        ge=1,
+        description="How many policies teach where the policy does: the pipeline's, and others like it, fitted from"
+        " other seeds for this alone; their probabilities are averaged. Fitting takes longer, answering does not.",
+    )
     dimensions: int = Field(96, ge=2, description="Size of item and history vectors.")
     heads: int = Field(4, ge=1, description="Ways of weighing the history's items; each is a vector of its own.")
     hidden: int = Field(128, ge=1, description="Width of the layer that a history's vector goes through.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.types import Float32, History, Int32, Observation, QueryBatch, Ranking, Task
+from reasonrec_core.types import Float32, History, Int32, Observation, QueryBatch, Task
 
 CHUNK = 256
 FADE = 10.0
@@ -31,15 +31,20 @@ class TeacherLists:
     shares: Float32
 
 
-def ask_policy(policy: ReasoningPolicy[Any]) -> Answer:
-    """Answers of a policy: its probabilities, or, where it states none, those that its ranks suggest."""
+def ask_policies(policies: Sequence[ReasoningPolicy[Any]]) -> Answer:
+    """Answers of policies like each other: the mean of their probabilities (a deep ensemble: Lakshminarayanan et al.,
+    NeurIPS 2017, section 2.4), or, where they state none, of those that their ranks suggest."""
 
-    def answer(batch: QueryBatch, observation: Observation) -> tuple[Int32, Float32]:
+    def ask(policy: ReasoningPolicy[Any], batch: QueryBatch, observation: Observation) -> tuple[Int32, Float32]:
         found = policy.deliberate(batch, observation)
         if found.ranking is None:
             raise ConfigError("the policy gives no ranking to learn from", where="teacher")
         items = found.ranking.items
         return items, fade_ranks(items) if found.mass is None else found.mass
+
+    def answer(batch: QueryBatch, observation: Observation) -> tuple[Int32, Float32]:
+        lists = [ask(policy, batch, observation) for policy in policies]
+        return lists[0] if len(lists) == 1 else merge_lists(lists, batch.k)
 
     return answer
 
@@ -48,7 +53,8 @@ def ask_delegates(delegates: Sequence[Delegate[Any]]) -> Answer:
     """Answers of several delegates together: each item's importance ``exp(-rank / T)``, summed over the lists."""
 
     def answer(batch: QueryBatch, observation: Observation) -> tuple[Int32, Float32]:
-        return merge_rankings([delegate.recommend(batch, observation) for delegate in delegates], batch.k)
+        lists = [delegate.recommend(batch, observation).items for delegate in delegates]
+        return merge_lists([(items, fade_ranks(items)) for items in lists], batch.k)
 
     return answer
 
@@ -58,10 +64,10 @@ def fade_ranks(items: Int32) -> Float32:
     return np.where(items < 0, 0.0, np.exp(-np.arange(items.shape[1]) / FADE)).astype(np.float32)
 
 
-def merge_rankings(rankings: Sequence[Ranking], k: int) -> tuple[Int32, Float32]:
-    """The ``k`` items of greatest summed importance, int32[B, k], and that sum, float32[B, k]."""
-    items = np.concatenate([each.items for each in rankings], axis=1)
-    worth = np.concatenate([fade_ranks(each.items) for each in rankings], axis=1)
+def merge_lists(lists: Sequence[tuple[Int32, Float32]], k: int) -> tuple[Int32, Float32]:
+    """The ``k`` items of greatest summed worth, int32[B, k], and that sum, float32[B, k], of lists of both; -1 pads."""
+    items = np.concatenate([each for each, _ in lists], axis=1)
+    worth = np.where(items < 0, 0, np.concatenate([each for _, each in lists], axis=1))
     order = np.argsort(items, axis=1, kind="stable")
     items, worth = np.take_along_axis(items, order, axis=1), np.take_along_axis(worth, order, axis=1)
     rows, width = items.shape
