@@ -198,13 +198,13 @@ def test_the_alignments_bring_content_and_ids_together(world: Tiny) -> None:
             SMALL | {"align": align, "infonce_weight": 1.0, "transport_weight": 3.0, "hidden_ids": 0.0}
         )
         delegate: Any = RecGOAT(config)
-        join = delegate.join
+        make_network = delegate.make_network
 
         def watch(*given: Any) -> RecGOATNetwork:
-            networks.append(join(*given))
+            networks.append(make_network(*given))
             return networks[0]
 
-        delegate.join = watch
+        delegate.make_network = watch
         delegate.fit(world.fit)
         with torch.no_grad():
             network = networks[0].eval()
