@@ -2,9 +2,10 @@
 `DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`. Routers are in `reasonrec_core.routing`.
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
-networks), `ConsultingPolicy` (deciding again with delegates' answers in view); a delegate may be a `VectorDelegate`
-(its scores are inner products). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and can
-be saved to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data.
+networks), `ConsultingPolicy` (deciding again with delegates' answers in view); a delegate, too: `VectorDelegate` (its
+scores are inner products), `FeedbackDelegate` (it learns from what is chosen of shown lists). Every component has a
+pydantic ``Config``; one that learns does so in ``fit``, and is saved to a folder and loaded from it. Arrays cross the
+border as numpy. A component never sees test data.
 """
 
 from reasonrec_core.components.attribution import leave_entries_out as leave_entries_out
@@ -23,6 +24,7 @@ from reasonrec_core.components.models import Delegate as Delegate
 from reasonrec_core.components.models import DistributionPolicy as DistributionPolicy
 from reasonrec_core.components.models import EditablePolicy as EditablePolicy
 from reasonrec_core.components.models import Encoder as Encoder
+from reasonrec_core.components.models import FeedbackDelegate as FeedbackDelegate
 from reasonrec_core.components.models import ItemInput as ItemInput
 from reasonrec_core.components.models import ItemReader as ItemReader
 from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy

@@ -210,11 +210,7 @@ class Delegate(Component[C]):
     """Whether `score` and `recommend` may run in several threads at once."""
 
     def attach(self, policy: ReasoningPolicy[Any]) -> None:
-        """Get to know the pipeline's fitted policy; called before `fit` and after `load`.
-
-        Override it (and raise `PluginError` for a policy that will not do) where the delegate answers with parts of
-        the policy. It is then fitted after the policy, so that the policy cannot ask it.
-        """
+        """See `UncertaintyEstimator.attach`; overridden, it is fitted after the policy, which then cannot ask it."""
 
     @abstractmethod
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
@@ -247,6 +243,14 @@ class VectorDelegate(Protocol):
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]. Their products with the item vectors rank as `Delegate.score` does, new items apart."""
+
+
+@runtime_checkable
+class FeedbackDelegate(Protocol):
+    """A delegate that learns from what becomes of lists that were shown; `Component.save` keeps what it learned."""
+
+    def observe(self, batch: QueryBatch, items: Int32, rewards: Float32) -> None:
+        """Learn float32[B, K] ``rewards`` of int32[B, K] shown ``items`` (-1 pads), row by row; arrays are replaced."""
 
 
 def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from reasonrec_core.components import Delegate, Kind, VectorDelegate, pick_candidates, standardise
+from reasonrec_core.components import Delegate, FeedbackDelegate, Kind, VectorDelegate, pick_candidates, standardise
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.ranking import rank, top_k
 from reasonrec_core.testing.compare import assert_close, assert_same_ranking
@@ -198,6 +198,34 @@ class DelegateConformance(ComponentConformance):
         self.ready(again, data.fit)
         again.update(rest[-1].take(np.zeros(len(rest[-1]), np.bool_)))
         np.testing.assert_array_equal(again.score(batch, observation), expected, "it was saved, and learned nothing")
+
+    def test_feedback_moves_scores_row_after_row_and_is_kept(
+        self, workplace: Workplace, task: Task, tmp_path: Path
+    ) -> None:
+        if not isinstance(workplace.fitted(task), FeedbackDelegate):
+            pytest.skip("learns nothing from feedback")
+        data, (batch, observation, _) = workplace.data(task), workplace.asked(task)
+        learned, alone = workplace.fit(data.fit), workplace.fit(data.fit)
+        before, kept = copy(learned), learned.score(batch, observation)
+        items = reasoned_items(learned, batch, observation)[:, :2]
+        pair, rewards = replace(batch, candidates=items), np.tile(np.array([0, 1], np.float32), (len(batch), 1))
+        lead = learned.score(pair, observation)
+        items = np.where(np.arange(len(batch))[:, None] % 5 == 4, np.int32(-1), items)  # some lists were empty
+        learned.observe(batch, items, rewards)
+        scores, moved = learned.score(batch, observation), learned.score(pair, observation)
+        assert (moved[:, 1] - moved[:, 0]).mean() > (lead[:, 1] - lead[:, 0]).mean(), "what was chosen gained nothing"
+        np.testing.assert_array_equal(before.score(batch, observation), kept, "a copy answers as before")
+        for row in range(len(batch)):
+            alone.observe(batch.slice(row, row + 1), items[row : row + 1], rewards[row : row + 1])
+        assert_close(alone.score(batch, observation), scores, "rows one by one")
+        learned.save(tmp_path)
+        again, later = (type(learned).load(tmp_path, d.dataset.catalog) for d in (data, workplace.later(task)))
+        self.ready(again, data.fit)
+        np.testing.assert_array_equal(again.score(batch, observation), scores, "saved and loaded")
+        self.ready(later, data.fit)
+        nobody, n_items = replace(batch, users=np.full(len(batch), -1, np.int32)), workplace.later(task).dataset.n_items
+        later.observe(nobody, np.full((len(batch), 2), n_items - 1, np.int32), rewards)
+        check_scores(later.score(nobody, workplace.later(task).observation(nobody)), nobody, n_items)
 
     def test_threads_get_the_same_answers(self, workplace: Workplace, task: Task) -> None:
         delegate = workplace.fitted(task)

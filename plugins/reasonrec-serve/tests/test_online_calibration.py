@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_serve import Recommender
+from reasonrec_serve.history_store import open_store
+from reasonrec_serve.http.learning import describe_learning
+from reasonrec_serve.http.outcomes import NextChoice, OutcomeFollower
 from reasonrec_serve.online_calibration import OnlineCalibration
 
 from reasonrec_core.evaluate import reliability
+from reasonrec_core.pipeline.agent import Named
+from reasonrec_core.types import Float32, Int32, QueryBatch
 
 
 def correct(stated: np.ndarray, happened: np.ndarray) -> np.ndarray:
@@ -90,3 +96,54 @@ def test_a_server_learns_whether_its_confidence_was_right(serve: Any, finished: 
 
 def test_without_learning_nothing_is_corrected(serve: Any) -> None:
     assert serve().get("/v1/status").json()["confidence"] is None
+
+
+class Noted:
+    """A delegate that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[list[str], list[float]]] = []
+
+    def observe(self, batch: QueryBatch, items: Int32, rewards: Float32) -> None:
+        assert len(batch) == len(items) == 1
+        self.shown.append((items[0].tolist(), rewards[0].tolist()))
+
+
+def test_delegates_see_which_of_the_list_was_chosen(finished: Path, tmp_path: Path) -> None:
+    run, noted = Recommender.open(finished), Noted()
+    run.agent = replace(run.agent, delegates={**run.agent.delegates, "noted": Named("noted", "popularity", noted)})
+    follower, user = OutcomeFollower(run, open_store(str(tmp_path / "events.sqlite"))), "somebody"
+    answer = run.recommend(user=user, k=run.cutoff)
+    listed = [run.dataset.catalog.index[item.id] for item in answer.items]
+    other = next(id for id in run.dataset.catalog.ids if run.dataset.catalog.index[id] not in listed)
+    for item in (answer.items[1].id, other):
+        follower.learn(NextChoice(user, [], item))
+    hit = [float(place == 1) for place in range(len(listed))]
+    assert noted.shown == [(listed, hit), (listed, [0.0] * len(listed))]
+    assert describe_learning(run.agent, learn=True).endswith(
+        "popularity and transitions also learn from them; noted learns which of the recommended items are chosen; "
+        "toy keeps what the last fit learned."
+    )
+    assert "noted keep what the last fit learned" in describe_learning(run.agent, learn=False)
+
+
+def test_nothing_is_observed_where_no_list_is_shown(
+    abstaining: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, noted, withheld = Recommender.open(abstaining), Noted(), []
+    run.agent = replace(run.agent, delegates={**run.agent.delegates, "noted": Named("noted", "popularity", noted)})
+    act = run.act
+
+    def watch(*given: Any) -> Any:
+        answered = act(*given)
+        withheld.append(bool(answered[0].decisions.abstained[0]))
+        return answered
+
+    monkeypatch.setattr(run, "act", watch)
+    follower = OutcomeFollower(run, open_store(str(tmp_path / "events.sqlite")))
+    log, ids = run.dataset.interactions, run.dataset.catalog.ids
+    for name, user in run.dataset.user_index.items():
+        history = [ids[each] for each in log.items[log.users == user]]
+        follower.learn(NextChoice(str(name), history, next(each for each in ids if each not in history)))
+    assert 0 < sum(withheld) < len(withheld)
+    assert len(noted.shown) == len(withheld) - sum(withheld)

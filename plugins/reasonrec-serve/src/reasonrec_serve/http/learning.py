@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from reasonrec_core.components import Kind
+from reasonrec_core.components import FeedbackDelegate, Kind
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.pipeline import Agent
 from reasonrec_core.types import Interactions
@@ -113,12 +113,20 @@ def list_learning(agent: Agent) -> list[str]:
     return [label for label, part in parts.items() if isinstance(part, UpdatableDelegate) and part.updates]
 
 
+def list_observing(agent: Agent) -> list[str]:
+    """Labels of the delegates that learn from which of the recommended items are chosen."""
+    return [label for label, named in agent.delegates.items() if isinstance(named.part, FeedbackDelegate)]
+
+
 def describe_learning(agent: Agent, *, learn: bool) -> str:
     """What new events change, in one sentence; ``learn``: whether delegates are let (`reasonrec serve --learn`)."""
     known = [*([agent.policy.label] if agent.policy else []), *agent.delegates]
-    able = list_learning(agent) if learn else []
-    fixed = [label for label in known if label not in able]
+    able, observing = (list_learning(agent), list_observing(agent)) if learn else ([], [])
+    fixed = [label for label in known if label not in {*able, *observing}]
     said = [f"{join_words(able)} also {'learns' if len(able) == 1 else 'learn'} from them"] if able else []
+    if observing:
+        verb = "learns" if len(observing) == 1 else "learn"
+        said.append(f"{join_words(observing)} {verb} which of the recommended items are chosen")
     if fixed:
         said.append(f"{join_words(fixed)} {'keeps' if len(fixed) == 1 else 'keep'} what the last fit learned")
     return f"New events count in their users' histories at once; {'; '.join(said)}."

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from reasonrec_core.components import Kind
 from reasonrec_serve.answer import Answer
 from reasonrec_serve.history_store import Event, HistoryStore
-from reasonrec_serve.http.learning import AT_ONCE, is_logged
+from reasonrec_serve.http.learning import AT_ONCE, is_logged, list_observing
 from reasonrec_serve.http.live import MOST, extend_log
 from reasonrec_serve.online_calibration import OnlineCalibration
 from reasonrec_serve.recommender import Recommender
@@ -70,16 +71,23 @@ class OutcomeFollower:
         return found
 
     def learn(self, outcome: NextChoice) -> None:
-        """Answer as it would have been answered, and learn whether the confidence was right; no trace is written."""
+        """Answer as it would have been answered, and learn whether the confidence was right; no trace is written.
+
+        Delegates that learn from feedback see the list, with a reward of 1 for what was chosen, 0 for the rest.
+        """
         run = self.run
         request = Request(user=outcome.user, history=outcome.history, k=run.cutoff)
         resolved = resolve(run.dataset, request, run.item_filter)
         answered, _ = run.act(resolved.batch, resolved.limits, 0.0)
+        shown, item = answered.ranking.items[:, : run.cutoff], run.dataset.catalog.index[outcome.item]
+        for label in [] if answered.decisions.abstained[0] else list_observing(run.agent):
+            named = run.agent.delegates[label]
+            with run.agent.registry.guard(Kind.DELEGATE, named.name, "observe"):
+                named.part.observe(resolved.batch, shown, (shown == item).astype(np.float32))
         confidence = float(answered.decisions.confidence[0])
         if np.isnan(confidence):  # no answer is given, or nobody calibrated it
             return
-        hit = run.dataset.catalog.index[outcome.item] in answered.ranking.items[0, : run.cutoff]
-        self.calibration.update(confidence, bool(hit))
+        self.calibration.update(confidence, bool((shown == item).any()))
 
     def correct(self, answer: Answer) -> Answer:
         """The answer with the confidence that it now deserves; who answers stays as it was decided."""
