@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from reasonrec_sequence.ada_retrieval import AdaRetrieval
 from reasonrec_sequence.config import AdaRetrievalConfig, AttentionConfig
 from reasonrec_sequence.delegates import SASRec
-from reasonrec_sequence.rounds import Rounds, keep_low, order_by_rounds, retrieve
+from reasonrec_sequence.rounds import Rounds, keep_low, order_by_rounds
+from reasonrec_torch.next_item import find_best, list_entries
 from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity
@@ -80,36 +81,14 @@ def test_low_frequencies_stay_and_others_go() -> None:
     torch.testing.assert_close(kept[0, :, 0], 3 + slow, atol=1e-5, rtol=1e-5)
 
 
-def test_a_round_retrieves_the_best_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    states, table = rng.normal(size=(7, 3)).astype(np.float32), rng.normal(size=(12, 3)).astype(np.float32)
-    bias = rng.normal(size=12).astype(np.float32)
-    bias[5] = -np.inf
-    barred = np.array([[0, 0, 3, 6], [1, 2, 7, 0]])
-    earlier = np.full((7, 2), -1)
-    earlier[:, 0] = np.arange(7)
-    expected = states @ table.T + bias
-    expected[barred[0], barred[1]] = -np.inf
-    expected[np.arange(7), np.arange(7)] = -np.inf
-    order = np.argsort(-expected, axis=1)[:, :4]
-    for most in (1 << 22, 30):  # in one piece, and two rows at a time
-        monkeypatch.setattr("reasonrec_sequence.rounds.CHUNK", most)
-        given = (torch.from_numpy(a) for a in (states, table, bias, barred))
-        assert np.array_equal(retrieve(*given, [torch.from_numpy(earlier)], 4).numpy(), order)
-
-
-def test_where_little_is_left_the_rest_is_padding() -> None:
-    found = retrieve(torch.ones(1, 2), torch.eye(3, 2), torch.zeros(3), torch.tensor([[0, 0], [0, 2]]), [], 5)
-    assert found.tolist() == [[1, -1, -1]]
-
-
 def test_the_list_is_that_of_the_rounds_then_of_the_last() -> None:
     torch.manual_seed(2)
     table, bias = torch.randn(15, 4), torch.randn(15)
     states = [torch.randn(6, 4) for _ in range(3)]
     found: list[torch.Tensor] = []
     for state in states:
-        found.append(retrieve(state, table, bias, torch.zeros(2, 0, dtype=torch.int64), found, 3))
+        earlier = list_entries(torch.cat([torch.full((6, 1), -1), *found], 1))
+        found.append(find_best(state, table, bias, earlier, 3))
     scores = order_by_rounds(Rounds(states, found), table, bias)
     first = torch.cat(found, 1)
     last = states[-1] @ table.T + bias

@@ -13,7 +13,7 @@ from reasonrec_torch.config import train_as_long
 from reasonrec_torch.curriculum import Curriculum
 from reasonrec_torch.devices import seeded
 from reasonrec_torch.feature_projection import ItemTensors, make_item_tensors
-from reasonrec_torch.item_features import FeatureProjection
+from reasonrec_torch.item_features import fit_projections
 from reasonrec_torch.losses import Softmax, make_softmax
 from reasonrec_torch.next_item import next_item_figure
 from reasonrec_torch.parameters import read_parameters
@@ -46,7 +46,7 @@ def train_sequence(
     """
     seen, counts = data.observation, data.train.count_items(len(data.catalog))
     wanted = choose_modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
-    views = tuple(FeatureProjection.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
+    views = fit_projections(seen, wanted, config.network.components)
     memberships = tuple(field.membership for field in fields)
     inputs = make_item_tensors(counts, views, memberships, seen)
     hidden = config.network.hidden_ids

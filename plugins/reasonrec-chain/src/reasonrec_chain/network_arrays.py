@@ -81,7 +81,7 @@ class NetworkArrays:
         def ask(batch: HistoryBatch) -> Float32:
             read = table[np.maximum(batch.items, 0)]
             read[batch.items < 0] = 0.0
-            return self.histories.last(read, np.maximum(batch.lengths - 1, 0))
+            return self.histories.last(read, batch.ends)
 
         return over_histories(ask, history.indptr, history.items, max_history=self.config.max_history)
 

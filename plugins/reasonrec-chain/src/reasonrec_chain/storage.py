@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from reasonrec_profile.api import read_model, write_model
 from reasonrec_torch.encoder_arrays import take_under
-from reasonrec_torch.item_features import FeatureProjection
+from reasonrec_torch.item_features import name_projections, read_projections
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -41,8 +41,7 @@ def write_chain(model: ChainModel, folder: Path) -> None:
         tensors |= {STRENGTH + name: value for name, value in model.strength.tensors.items()}
     trained = len(sequence.networks[0].tensors["items.ids"])  # items that came later have nothing to keep
     tensors["counts"] = sequence.counts[:trained]
-    for v, view in enumerate(sequence.views):
-        tensors |= {f"view{v}.mean": view.mean, f"view{v}.basis": view.basis}
+    tensors |= name_projections(sequence.views)
     with whole_file(folder / "chain.safetensors") as aside:
         save_file({name: np.array(value, order="C") for name, value in tensors.items()}, aside)
     stored = {
@@ -83,12 +82,9 @@ def read_chain(config: ChainConfig, folder: Path, catalog: Catalog) -> ChainMode
 
 
 def _sequence(config: ChainConfig, tensors: dict[str, Float32], modalities: list[str], counted: Any) -> SequenceModel:
-    views = tuple(
-        FeatureProjection(m, tensors[f"view{v}.mean"], tensors[f"view{v}.basis"]) for v, m in enumerate(modalities)
-    )
     networks = tuple(
         NetworkArrays(config.network, take_under(f"{NETWORK}{m}.", tensors)) for m in range(config.network.members)
     )
     trained = tensors["counts"]
     counts = np.concatenate([trained, np.zeros(len(counted.popularity) - len(trained), np.float32)])
-    return SequenceModel(networks, views, counts, counted.fields)
+    return SequenceModel(networks, read_projections(modalities, tensors), counts, counted.fields)

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from reasonrec_torch.members import make_member
+
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy
-from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.errors import ConfigError
 from reasonrec_distil.config import POLICY, DistilledConfig
 
 if TYPE_CHECKING:
@@ -99,6 +101,4 @@ class Teachers:
         """A teacher that is not fitted yet."""
         if self.config.teacher == POLICY:
             return type(self._own)(self._own.config)
-        if data.delegate is None:
-            raise PluginError("no delegates can be asked here", fix='Set teacher = "policy".')
-        return data.delegate(name)
+        return make_member(data, name, fix='Set teacher = "policy".')

@@ -9,12 +9,12 @@ than they are, so that the weights may lean to the one that chose more there (`b
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import ClassVar, Self
 
 import numpy as np
+from reasonrec_torch.members import place_member
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
@@ -60,7 +60,7 @@ class ClickBlend(Delegate[ClickBlendConfig]):
         """
         self.members = make_members(self.config.members, data, ClickBlend, "click-blend.members")
         for label, member in self.members.items():
-            member.fit(replace(data, workdir=data.workdir and data.workdir / label))
+            member.fit(place_member(data, label))
         self.weights, self.offset = np.full(len(self.members), 1 / len(self.members)), 0.0
         cases = data.valid
         if cases is None or cases.labels is None or cases.queries.candidates is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
@@ -13,7 +14,7 @@ import torch
 from reasonrec_clicks.description import ClickDescriber
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.rows import RowBatch, TrainingRows
-from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
+from reasonrec_torch.storage import make_filled, read_tensors, under, write_tensors
 
 from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
@@ -136,10 +137,8 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
         tensors, self._networks = read_tensors(path), []
         for member in range(self.config.members):
             own = under(f"{member}.", tensors)
-            with torch.random.fork_rng(devices=[]):  # made at random before it is filled
-                network = self.make_network(len(self._reader.quantiles), len(own["vectors.labels"]))
-            put_module(network, own, path)
-            self._networks.append(network)
+            sizes = len(self._reader.quantiles), len(own["vectors.labels"])
+            self._networks.append(make_filled(partial(self.make_network, *sizes), own, path))
         self._reader = self._reader.grow(len(catalog))
         return self
 

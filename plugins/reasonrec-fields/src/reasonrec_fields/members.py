@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reasonrec_torch.members import make_member
+
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Task
@@ -32,9 +34,7 @@ def make_members(labels: Sequence[str], data: FitData, owner: type[Delegate[Any]
     """
     if len(set(labels)) < len(labels):
         raise ConfigError(f"names a delegate twice: {', '.join(labels)}", where=where, fix="Name each once.")
-    if data.delegate is None:
-        raise PluginError("no delegates can be asked here", where=where, fix="Use it in a pipeline.")
-    found = {label: data.delegate(label) for label in labels}
+    found = {label: make_member(data, label, where=where) for label in labels}
     for label, member in found.items():
         own = isinstance(member, owner)
         if own or Task.CTR not in member.tasks:

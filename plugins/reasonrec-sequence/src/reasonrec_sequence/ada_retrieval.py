@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from reasonrec_torch.answering import rank_unknown_last
 from reasonrec_torch.devices import one_thread
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
+from reasonrec_torch.members import make_member, place_member
+from reasonrec_torch.parameters import to_array
 from reasonrec_torch.ragged import HistoryBatch, over_histories
-from reasonrec_torch.storage import put_module, read_tensors, write_tensors
+from reasonrec_torch.storage import make_filled, read_tensors, write_tensors
 
-from reasonrec_core.catalog_growth import last_of_all
 from reasonrec_core.components import FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_sequence.config import AdaRetrievalConfig
@@ -43,14 +44,13 @@ class AdaRetrieval(LearningDelegate[AdaRetrievalConfig, RoundsNetwork]):
         """The base, fitted, and rounds around it; the NDCG of what the rounds find chooses the epoch."""
         config, n = self.config, self._n_items
         if fitted is None:
-            base = make_base(config.base, data)
-            base.fit(replace(data, workdir=None if data.workdir is None else data.workdir / BASE))
+            self._base = make_base(config.base, data)
+            self._base.fit(place_member(data, BASE))
         else:
-            base = fitted._base.refit(replace(data, workdir=None))
-        self._base = base
+            self._base = fitted._base.refit(place_member(data, BASE))
         return TrainingPlan(
-            lambda: RoundsNetwork(config, base.network),
-            base.list_sequences(data),
+            lambda: RoundsNetwork(config, self._base.network),
+            self._base.list_sequences(data),
             config.training,
             self.judge_answers(data, k=min(n, config.rounds * config.items)),
             figure="validation NDCG",
@@ -69,24 +69,20 @@ class AdaRetrieval(LearningDelegate[AdaRetrievalConfig, RoundsNetwork]):
         if not len(batch):
             return pick_candidates(np.zeros((0, len(table)), np.float32), batch)
         vectors, bias = torch.from_numpy(table[:, :-1]), torch.from_numpy(table[:, -1])
-        blind = np.zeros(len(table), np.bool_)
-        blind[self._base.n_fitted :] = ~table[self._base.n_fitted :, :-1].any(1)
-        open_bias = bias.masked_fill(torch.from_numpy(blind), -torch.inf)
+        unknown = self._base.find_unknown(table)
+        known_bias = bias.masked_fill(torch.from_numpy(unknown), -torch.inf)
 
         def ask(histories: HistoryBatch) -> Float32:
             had = batch.history.take(histories.rows)
             barred = torch.from_numpy(np.stack([had.rows, had.items]).astype(np.int64))
-            at = torch.from_numpy(np.maximum(histories.lengths - 1, 0))
-            rounds = self._rounds.run(torch.from_numpy(histories.items), at, vectors, open_bias, barred)
-            found: Float32 = order_by_rounds(rounds, vectors, bias).cpu().numpy()
-            return found
+            items, at = torch.from_numpy(histories.items), torch.from_numpy(histories.ends)
+            return to_array(order_by_rounds(self._rounds.run(items, at, vectors, known_bias, barred), vectors, bias))
 
         with one_thread(len(batch) == 1), torch.no_grad():
             scores = over_histories(
                 ask, batch.history.indptr, batch.history.items, max_history=self._base.config.max_history
             )
-        last_of_all(scores, blind, 1)
-        return pick_candidates(scores, batch)
+        return rank_unknown_last(scores, unknown, batch)
 
     def save(self, folder: Path) -> None:
         """Write the base, as it was trained on, and the rounds."""
@@ -102,10 +98,9 @@ class AdaRetrieval(LearningDelegate[AdaRetrievalConfig, RoundsNetwork]):
         """Read what `save` wrote, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
         self._base = BASES[read_json(folder / ABOUT)["base"]].load(folder / BASE, catalog)
-        with torch.random.fork_rng(devices=[]):  # made at random before it is filled
-            self._rounds = RoundsNetwork(self.config, self._base.network)
-        base = {f"base.{name}": value for name, value in self._base.network.state_dict().items()}
-        put_module(self._rounds, read_tensors(folder / ROUNDS) | base, folder / ROUNDS)
+        network = self._base.network
+        tensors = read_tensors(folder / ROUNDS) | {f"base.{name}": v for name, v in network.state_dict().items()}
+        self._rounds = make_filled(lambda: RoundsNetwork(self.config, network), tensors, folder / ROUNDS)
         return self
 
 
@@ -116,9 +111,7 @@ def make_base(name: str, data: FitData) -> SequenceDelegate[Any]:
         PluginError: no delegates can be asked here.
         ConfigError: it is of another kind.
     """
-    if data.delegate is None:
-        raise PluginError("no delegates can be asked here", fix="Use ada-retrieval in a pipeline.")
-    base = data.delegate(name)
+    base = make_member(data, name, where="base")
     if type(base).__name__ not in BASES or not isinstance(base, SequenceDelegate):
         known = "sasrec, bsarec, lightsans, convformer and gru"
         raise ConfigError(f"the delegate {name!r} does not read histories", where="base", fix=f"Use one of {known}.")

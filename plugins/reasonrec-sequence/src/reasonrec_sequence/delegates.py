@@ -8,23 +8,30 @@ from typing import Literal, Self, TypeVar
 
 import numpy as np
 import torch
+from reasonrec_torch.answering import rank_unknown_last
 from reasonrec_torch.batching import TrainingSequences
 from reasonrec_torch.catalog_cache import CatalogCache
 from reasonrec_torch.devices import one_thread
 from reasonrec_torch.feature_projection import make_item_tensors
-from reasonrec_torch.item_features import FeatureProjection
+from reasonrec_torch.item_features import (
+    FeatureProjection,
+    choose_modalities,
+    fit_projections,
+    name_projections,
+    read_projections,
+)
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.losses import make_softmax
 from reasonrec_torch.next_item import last_states, next_item_figure
-from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
+from reasonrec_torch.storage import make_filled, read_tensors, under, write_tensors
 from reasonrec_torch.validation import choose_cases
 
-from reasonrec_core.catalog_growth import grown, last_of_all
+from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError, RunError
+from reasonrec_core.errors import RunError
 from reasonrec_core.io import read_json, write_json
-from reasonrec_core.types import Float32, Observation, QueryBatch, indptr_of
+from reasonrec_core.types import Bool, Float32, Observation, QueryBatch, indptr_of
 from reasonrec_sequence.config import AttentionConfig, BSARecConfig, ConvFormerConfig, LightSANsConfig, SequenceConfig
 from reasonrec_sequence.encoders import AttentionEncoder, ConvolutionEncoder, InterestEncoder, RecurrentEncoder
 from reasonrec_sequence.network import SequenceEncoder, SequenceNetwork
@@ -55,10 +62,7 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
         """The next items of the training part."""
         config, training, seen = self.config, self.config.training, data.observation
         self._counts = data.train.count_items(self._n_items)
-        self._views = tuple(
-            FeatureProjection.of(m, seen.features[m], seen.present[m], config.components)
-            for m in self._choose_modalities(seen)
-        )
+        self._views = fit_projections(seen, self._choose_modalities(seen), config.components)
         inputs = make_item_tensors(self._counts, self._views, (), seen)
         chosen = self._counts[self._counts > 0].astype(np.int64)
         softmax = make_softmax(training.loss, chosen, negatives=training.negatives, popularity=training.popularity)
@@ -105,12 +109,9 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
         config = self.config
         if config.items == "ids":
             return ()
-        wanted = tuple(sorted(seen.features)) if config.modalities is None else config.modalities
-        missing = [name for name in wanted if name not in seen.features]
-        if missing or (config.items == "features" and not wanted):
-            what = f"there are no item features called {missing[0]!r}" if missing else "no item features are observed"
-            raise ConfigError(what, where="items", fix='Set items = "ids", or observe text or images ([observe.text]).')
-        return wanted
+        fix = 'Set items = "ids", or observe text or images ([observe.text]).'
+        needed = config.items == "features"
+        return choose_modalities(config.modalities, seen, where="items", fix=fix, needed=needed)
 
     def item_vectors(self, observation: Observation) -> Float32:
         """float32[n_items, d + 1]: what `query_vectors` are multiplied with; the last column is the item's bias."""
@@ -138,20 +139,19 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
         if not len(batch):
             return pick_candidates(np.zeros((0, self._n_items), np.float32), batch)
         scores: Float32 = self.query_vectors(batch, observation) @ table.T
-        fitted = self.n_fitted
-        blind = np.flatnonzero(~table[fitted:, :-1].any(1)) + fitted
-        if len(blind):
-            marked = np.zeros(self._n_items, np.intp)
-            marked[blind] = 1
-            last_of_all(scores, marked, 1)
-        return pick_candidates(scores, batch)
+        return rank_unknown_last(scores, self.find_unknown(table), batch)
+
+    def find_unknown(self, table: Float32) -> Bool:
+        """bool[n_items]: the items of which ``table``, that of `item_vectors`, knows nothing: new, without features."""
+        unknown = np.zeros(len(table), np.bool_)
+        unknown[self.n_fitted :] = ~table[self.n_fitted :, :-1].any(1)
+        return unknown
 
     def save(self, folder: Path) -> None:
         """Write the network and how features are read."""
         super().save(folder)
         tensors = {f"network.{name}": value for name, value in self._network.state_dict().items()}
-        for v, view in enumerate(self._views):
-            tensors |= {f"view{v}.mean": torch.from_numpy(view.mean), f"view{v}.basis": torch.from_numpy(view.basis)}
+        tensors |= {name: torch.from_numpy(array) for name, array in name_projections(self._views).items()}
         write_tensors(folder / "network.safetensors", tensors | {"counts": torch.from_numpy(self._counts)})
         write_json(folder / "views.json", [view.modality for view in self._views])
 
@@ -165,14 +165,14 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
             raise RunError(what, where=str(folder), fix="Fit it again: reasonrec run PIPELINE.toml --refit.")
         tensors = read_tensors(folder / "network.safetensors")
         self._table, self._counts = CatalogCache(), tensors["counts"].numpy()
-        self._views = tuple(
-            FeatureProjection(name, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy())
-            for v, name in enumerate(read_json(folder / "views.json"))
+        arrays = {name: tensor.numpy() for name, tensor in under("view", tensors).items()}
+        self._views = read_projections(read_json(folder / "views.json"), arrays, "{at}.{part}")
+        inputs = make_item_tensors(self._counts, self._views, (), NOTHING)
+        self._network = make_filled(
+            lambda: SequenceNetwork(self.config, self.make_encoder(), inputs),
+            under("network.", tensors),
+            folder / "network.safetensors",
         )
-        with torch.random.fork_rng(devices=[]):  # made at random before it is filled
-            inputs = make_item_tensors(self._counts, self._views, (), NOTHING)
-            self._network = SequenceNetwork(self.config, self.make_encoder(), inputs)
-        put_module(self._network, under("network.", tensors), folder / "network.safetensors")
         return self
 
 

@@ -86,13 +86,19 @@ class SequenceNetwork(NextItemModel):
         return F.normalize(states, dim=-1) / self.temperature if self.temperature else states
 
     def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
-        """The softmax loss of the next items; items without training interactions are no negatives."""
+        """The softmax loss of the next items."""
         table, bias = self.table()
         rows, targets, weights = at_targets(self.states(batch.items, table), batch)
+        loss = self.compare(rows, table, bias, targets, weights)
+        return BatchLoss(loss, {"next item": loss})
+
+    def compare(
+        self, states: Tensor, table: Tensor, bias: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        """See `Softmax.loss`; items without training interactions are no negatives."""
         warm = self.inputs.counts > 0
         place = torch.cumsum(warm, 0) - 1
-        loss = self.softmax.loss(rows, table[warm], bias[warm], place[targets], weights)
-        return BatchLoss(loss, {"next item": loss})
+        return self.softmax.loss(states, table[warm], bias[warm], place[targets], weights)
 
 
 def read_vectors(items: Tensor, table: Tensor) -> Tensor:

@@ -9,15 +9,12 @@ import torch
 import torch.nn.functional as F
 from reasonrec_torch.batching import TensorBatch
 from reasonrec_torch.model_protocol import BatchLoss
-from reasonrec_torch.next_item import NextItemModel
+from reasonrec_torch.next_item import NextItemModel, draw_beginnings, find_best, list_entries
 from torch import Tensor, nn
 
 from reasonrec_core.io import content_hash
 from reasonrec_sequence.config import AdaRetrievalConfig
 from reasonrec_sequence.network import SequenceNetwork, read_vectors
-
-CHUNK = 1 << 22
-"""Logits that exist at the same time while a round retrieves."""
 
 
 class Rounds(NamedTuple):
@@ -101,7 +98,8 @@ class RoundsNetwork(NextItemModel):
             raw = state
             states.append(self.base.scale(state))
             if last or number < self.config.rounds - 1:
-                found.append(retrieve(states[-1], table, bias, barred, found, self.config.items))
+                found.append(find_best(states[-1], table, bias, barred, self.config.items))
+                barred = torch.cat([barred, list_entries(found[-1])], 1)
         return Rounds(states, found)
 
     def adapt_items(self, x: Tensor, real: Tensor, found: Tensor, table: Tensor) -> Tensor:
@@ -116,43 +114,16 @@ class RoundsNetwork(NextItemModel):
     def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
         """``sum over rounds t of fade^t * loss_t``, the softmax of one item of each row, drawn from those asked for."""
         table, bias = self.table()
-        warm = self.base.inputs.counts > 0
-        place = torch.cumsum(warm, 0) - 1
-        asked = batch.targets >= 0
-        drawn = torch.from_numpy(rng.random(tuple(asked.shape))).to(table)
-        at = torch.where(asked, drawn, -1.0).argmax(1)
-        rows = torch.arange(len(at), device=at.device)
-        items = batch.items.masked_fill(torch.arange(batch.items.shape[1], device=at.device) > at[:, None], -1)
-        items = items[:, : int(at.max()) + 1]
-        entries, column = (items >= 0).nonzero(as_tuple=True)
-        barred = torch.stack([entries, items[entries, column]])
-        open_bias = bias.masked_fill(~warm, -torch.inf)
-        rounds = self.run(items, at, table, open_bias, barred, last=False)
-        targets = place[batch.targets[rows, at]]
+        items, at, targets = draw_beginnings(batch, rng)
+        warm_bias = bias.masked_fill(self.base.inputs.counts == 0, -torch.inf)
+        rounds = self.run(items, at, table, warm_bias, list_entries(items), last=False)
         learned = rounds.states if self.config.train_base else rounds.states[1:]
         parts = {
-            f"round {number}": self.softmax.loss(state, table[warm], bias[warm], targets)
+            f"round {number}": self.base.compare(state, table, bias, targets)
             for number, state in enumerate(learned, 1 if self.config.train_base else 2)
         }
         fade = self.config.training.fade
         return BatchLoss(sum((fade**t * part for t, part in enumerate(parts.values())), table.new_zeros(())), parts)
-
-
-@torch.no_grad()
-def retrieve(states: Tensor, table: Tensor, bias: Tensor, barred: Tensor, found: list[Tensor], k: int) -> Tensor:
-    """int64[B, K]: the best items for float[B, d] states, without barred and earlier ones; -1 where none is left."""
-    best, step = [], max(1, CHUNK // len(table))
-    k = min(k, len(table))
-    for low in range(0, len(states), step):
-        logits = torch.addmm(bias, states[low : low + step], table.T)
-        inside = (barred[0] >= low) & (barred[0] < low + step)
-        logits[barred[0, inside] - low, barred[1, inside]] = -torch.inf
-        for earlier in found:
-            rows, columns = (earlier[low : low + step] >= 0).nonzero(as_tuple=True)
-            logits[rows, earlier[low : low + step][rows, columns]] = -torch.inf
-        values, items = logits.topk(k, dim=1)
-        best.append(items.masked_fill(torch.isneginf(values), -1))
-    return torch.cat(best)
 
 
 def keep_low(rows: Tensor, frequencies: int) -> Tensor:
@@ -166,9 +137,8 @@ def keep_low(rows: Tensor, frequencies: int) -> Tensor:
 def order_by_rounds(rounds: Rounds, table: Tensor, bias: Tensor) -> Tensor:
     """float[B, n]: scores that rank what each round found below the rounds before it, and the rest by the last."""
     scores = torch.addmm(bias, rounds.states[-1], table.T)
-    every = torch.cat(rounds.found, 1)
-    rows, columns = (every >= 0).nonzero(as_tuple=True)
-    scores[rows, every[rows, columns]] = -torch.inf
+    rows, items = list_entries(torch.cat(rounds.found, 1))
+    scores[rows, items] = -torch.inf
     top = scores.amax(1, keepdim=True).nan_to_num(neginf=0.0)
     for state, items in zip(reversed(rounds.states), reversed(rounds.found), strict=True):
         rows, columns = (items >= 0).nonzero(as_tuple=True)

@@ -20,6 +20,9 @@ from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from reasonrec_torch.ragged import CPU_TOKENS, GPU_TOKENS, HistoryBatch, over_histories
 from reasonrec_torch.validation import CHUNK, mean_ndcg
 
+LOGITS = 1 << 22
+"""Logits that `find_best` has at the same time."""
+
 
 class NextItemModel(Trainable[TensorBatch]):
     """A network over a catalogue of n items and vectors of d numbers.
@@ -62,12 +65,53 @@ def at_targets(states: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor, Tens
     return states[asked], batch.targets[asked], None if batch.weights is None else batch.weights[asked]
 
 
+def draw_beginnings(batch: TensorBatch, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each row the beginning up to one position that has a target, drawn evenly.
+
+    Returns:
+        int64[B, L] items (-1 pads), the int64[B] positions where they end, and the int64[B] targets there.
+    """
+    asked = batch.targets >= 0
+    drawn = torch.from_numpy(rng.random(tuple(asked.shape), np.float64)).to(batch.items.device, torch.float32)
+    at = torch.where(asked, drawn, -1.0).argmax(1)
+    places = torch.arange(batch.items.shape[1], device=at.device)
+    items = batch.items.masked_fill(places > at[:, None], -1)[:, : int(at.max()) + 1]
+    return items, at, batch.targets.gather(1, at[:, None])[:, 0]
+
+
+@torch.no_grad()
+def find_best(states: Tensor, table: Tensor, bias: Tensor, barred: Tensor, k: int) -> Tensor:
+    """int64[B, K]: the items with the largest logits, best first; -1 where none is left. A few rows at a time.
+
+    Args:
+        states: float[B, d].
+        table: float[n, d].
+        bias: float[n]; -inf for items that are not to be found.
+        barred: int64[2, M], rows and items that are not to be found.
+        k: how many.
+    """
+    best, step = [], max(1, LOGITS // len(table))
+    for low in range(0, len(states), step):
+        logits = torch.addmm(bias, states[low : low + step], table.T)
+        inside = (barred[0] >= low) & (barred[0] < low + step)
+        logits[barred[0, inside] - low, barred[1, inside]] = -torch.inf
+        values, items = logits.topk(min(k, len(table)), dim=1)
+        best.append(items.masked_fill(torch.isneginf(values), -1))
+    return torch.cat(best)
+
+
+def list_entries(items: Tensor) -> Tensor:
+    """int64[2, M]: rows and items of int64[B, L], where it is not -1."""
+    rows, columns = (items >= 0).nonzero(as_tuple=True)
+    return torch.stack([rows, items[rows, columns]])
+
+
 @torch.no_grad()
 def last_states(module: NextItemModel, table: Tensor, history: History, max_history: int) -> Float32:
     """float32[B, d]: what is known after each history; of an empty one what a row of padding gives."""
 
     def ask(batch: HistoryBatch) -> Float32:
-        at = torch.from_numpy(np.maximum(batch.lengths - 1, 0)).to(table.device)
+        at = torch.from_numpy(batch.ends).to(table.device)
         found = module.last(torch.from_numpy(batch.items).to(table.device), at, table)
         rows: Float32 = found.float().cpu().numpy()
         return rows

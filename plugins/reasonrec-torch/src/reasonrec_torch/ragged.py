@@ -71,6 +71,11 @@ class HistoryBatch:
     items: Int64
     lengths: Int64
 
+    @property
+    def ends(self) -> Int64:
+        """int64[b]: where the newest item of each row is; 0 for an empty history."""
+        return np.maximum(self.lengths - 1, 0)
+
 
 def history_batches(
     indptr: Int64, items: Int32 | Int64, *, max_history: int, tokens: int = CPU_TOKENS
