@@ -16,6 +16,7 @@ from reasonrec_graph.graph import Graph, propagate
 from reasonrec_graph.network import GraphNetwork
 from reasonrec_graph.recgoat import RecGOAT, RecGOATNetwork
 from reasonrec_graph.ssr import SSR
+from reasonrec_torch.interactions import TensorPairs
 from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity
@@ -88,6 +89,7 @@ def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
         (LightGCN, {}),
         (LightGCN, {"training": TRAINING | {"loss": "bpr", "negatives": 1}}),
         (LightGCN, {"training": TRAINING | {"by_user": True, "validation_queries": 20}}),
+        (LightGCN, {"training": TRAINING | {"item_length": 0.5}}),
         (LightGCN, {"start": "spectral"}),
         (LightGCN, {"start": "spectral", "dimensions": 99}),
         (SGL, {}),
@@ -128,6 +130,33 @@ def test_who_has_done_nothing_since_gets_the_published_answer(world: Tiny) -> No
     chosen = delegate._passed.degrees > 0
     found = delegate.score(batch, world.observation(batch))
     np.testing.assert_allclose(found[:, chosen], expected[:, chosen], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_lengths_of_items_count_as_much_in_answers_as_in_training(world: Tiny, power: float) -> None:
+    settings = SMALL | {"training": TRAINING | {"epochs": 1, "negatives": 5000, "item_length": power}}
+    delegate: Any = make(LightGCN, world, settings)
+    batch = world.test.queries
+    scores, seen = delegate.score(batch, world.observation(batch)), delegate.see_items(world.observation(batch))
+    asked = delegate.query_vectors(batch, world.observation(batch))
+    np.testing.assert_allclose(np.linalg.norm(asked, axis=1), 1, rtol=1e-5)
+    items = delegate._passed.items
+    expected = asked @ (items / np.linalg.norm(items, axis=1, keepdims=True) ** (1 - power)).T
+    known = np.logical_not(seen.unknown)
+    np.testing.assert_allclose(scores[:, known], expected[:, known], rtol=1e-4, atol=1e-5)
+    graph = Graph(world.fit.train.users, world.fit.train.items, N_USERS, N_ITEMS)
+    network = delegate.make_network(world.fit, graph)
+    rng = np.random.default_rng(0)
+    users, table = (torch.from_numpy(rng.normal(size=(n, 16)).astype(np.float32)) for n in (N_USERS, N_ITEMS))
+    table = table * torch.linspace(0.2, 3, N_ITEMS)[:, None]
+    pairs = TensorPairs(torch.arange(20), torch.arange(20) % N_ITEMS, torch.empty(0))
+    with torch.no_grad():
+        found = float(network._choose(users, table, pairs))
+        logits = (
+            torch.nn.functional.normalize(users[:20], dim=1) @ (table / table.norm(dim=1)[:, None] ** (1 - power)).T
+        )
+        own = torch.nn.functional.cross_entropy(logits / 0.15, pairs.items)
+    assert found == pytest.approx(float(own), rel=0.1), "5,000 drawn items stand for all of them"
 
 
 def test_models_of_content_judge_new_items_by_what_they_read_like(world: Tiny, tmp_path: Path) -> None:

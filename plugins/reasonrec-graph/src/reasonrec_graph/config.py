@@ -37,6 +37,13 @@ class GraphTraining(TrainerConfig):
     negatives: int = Field(512, ge=1, description="Sampled items: per step for the softmax, per pair for BPR.")
     popularity: float = Field(0.0, ge=0, le=1, description="How closely the softmax's sample follows item popularity.")
     temperature: float = Field(0.15, gt=0, description="Temperature: cosines are divided by it.")
+    item_length: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="With the softmax: the power to which the length of an item's vector counts. 0: cosines alone, in"
+        " which nothing says how popular an item is; 1: products with whole item vectors.",
+    )
     validation_queries: int | None = Field(
         None, ge=1, description="Validation queries, drawn at random, that choose the epoch. Empty: all."
     )

@@ -27,7 +27,7 @@ from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_graph.config import AlphaRecConfig, GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Graph
 from reasonrec_graph.histories import average_chosen, list_chosen
-from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed, SGLNetwork
+from reasonrec_graph.network import TINY, FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed, SGLNetwork
 
 C = TypeVar("C", bound=GraphConfig)
 L = TypeVar("L", bound=LightGCNConfig)
@@ -103,7 +103,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
 
         def make() -> SeenItems:
             passed, vectors = self.pass_items(observation)
-            vectors = self._scale(grown(vectors, self._n_items))
+            vectors = self._scale(grown(vectors, self._n_items), self.config.training.item_length)
             return SeenItems(passed, vectors, np.logical_not(vectors.any(1)))
 
         return self._cache.get(self._n_items, observation, self.modalities, make)
@@ -113,7 +113,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
         return self._passed, self._passed.items * (self._passed.degrees > 0)[:, None]
 
     def item_vectors(self, observation: Observation) -> Float32:
-        """float32[n_items, d]: of length 1 where cosines are compared; 0 for items of which nothing is known."""
+        """float32[n_items, d]: of length 1 where cosines alone are compared; 0 for items of which nothing is known."""
         return self.see_items(observation).vectors
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
@@ -129,10 +129,12 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
         scores: Float32 = self.query_vectors(batch, observation) @ items.vectors.T
         return rank_unknown_last(scores, items.unknown, batch)
 
-    def _scale(self, vectors: Float32) -> Float32:
+    def _scale(self, vectors: Float32, length: float = 0.0) -> Float32:
+        """The vectors with their length to a power, for the softmax; BPR compares them as they are."""
         if self.config.training.loss == "bpr":
             return vectors
-        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
+        norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
+        return np.asarray(vectors / norms ** (1 - length), np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the vectors."""

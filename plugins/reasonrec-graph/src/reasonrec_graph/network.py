@@ -23,6 +23,8 @@ from reasonrec_graph.alignment import contrast
 from reasonrec_graph.config import GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Blocks, Graph, find_spectrum, propagate
 
+TINY = 1e-12
+"""Length of a vector at least, to divide by."""
 T = TypeVar("T")
 Agreements = dict[str, tuple[float, Tensor]]
 """By name, what else is made small: weight and loss."""
@@ -139,6 +141,8 @@ class GraphNetwork(Trainable[TensorPairs]):
     def _choose(self, users: Tensor, items: Tensor, batch: TensorPairs) -> Tensor:
         """The softmax over cosines with the items, of all users float[n_users, d] and items float[n_items, d]."""
         training, table = self.config.training, F.normalize(items, dim=-1)
+        if training.item_length:
+            table = table * items.norm(dim=-1, keepdim=True).clamp_min(TINY) ** training.item_length
         bias = table.new_zeros(len(table))
         if training.by_user:
             rows, groups = torch.unique(batch.users, return_inverse=True)
