@@ -17,7 +17,10 @@ from reasonrec_core.plugins import CORE, installed, official
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/reasonrec*/pyproject.toml"))]
 VERSION = "0.2.0"
-CALLED = {"PIL": "pillow", "open_clip": "open-clip-torch", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+CALLED = {
+    **{"PIL": "pillow", "faiss": "faiss-cpu", "open_clip": "open-clip-torch", "sklearn": "scikit-learn"},
+    "yaml": "pyyaml",
+}
 """Distributions whose package has another name."""
 OPTIONAL = {
     *("duckdb", "huggingface-hub", "ipython", "psycopg", "pytest"),
