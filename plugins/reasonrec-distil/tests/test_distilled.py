@@ -178,6 +178,14 @@ def test_arrays_answer_as_the_network_does() -> None:
         np.testing.assert_allclose(alone[0], expected[row], rtol=1e-4, atol=1e-5)
 
 
+def test_a_request_alone_is_answered_as_in_a_batch() -> None:
+    n, config = 9, DistilledConfig.model_validate({"dimensions": 4, "hidden": 3, "links": 2, "max_history": 3})
+    student = export_student(StudentNetwork(config, TeacherLists(np.zeros((n, 2), np.int32), np.ones((n, 2)) / 2)))
+    history = History.of([[], [n + 1], [2, n + 1], [1, n, 3, n + 4], [4, 4, 5, 6, 7]])  # items that came after the fit
+    alone = [student.score(history.slice(row, row + 1))[0] for row in range(len(history))]
+    np.testing.assert_allclose(alone, student.score(history), rtol=1e-4, atol=1e-5)
+
+
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 60), st.integers(1, 8), st.integers(0, 9))
 def test_histories_are_parts_of_the_log(sizes: list[int], count: int, longest: int, seed: int) -> None:
     users = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)

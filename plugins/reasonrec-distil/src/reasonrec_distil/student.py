@@ -73,28 +73,54 @@ class Student:
 
     def score(self, history: History) -> Float32:
         """float32[B, n] of the fitted items; those that came after the fit say nothing in a history."""
+        if len(history) == 1:
+            items = history.items[: -len(self.ages) - 1 : -1]
+            return self._score_one(items[items < len(self.reads)])
         history = trim_history(history, len(self.ages), len(self.reads))
         ages = history.ages
-        state, trust = self._read(history, ages)
+        means, newest = self._weigh(history, ages)
+        state, trust = self._read(np.concatenate([means, newest], axis=1), history.lengths)
         scores: Float32 = state @ self.items.T
         self._add_links(history, ages, trust, scores)
         return scores
 
-    def _read(self, history: History, ages: Int64) -> tuple[Float32, Float32]:
+    def _score_one(self, items: Int32) -> Float32:
+        """float32[1, n] after one history, the newest item first: the same in fewer operations, half of the time."""
+        (d, heads), size = (self.reads.shape[1], self.ages.shape[1]), len(items)
+        given = np.zeros((1, (heads + 1) * d), np.float32)
+        if size:
+            read, asked = self.reads[items], (self.reads[items[0]] @ self.ask[:-1] + self.ask[-1]).reshape(heads, d)
+            weight = self.ages[:size] + self.salience[items] + read @ asked.T
+            weight = np.exp(weight - np.maximum.reduce(weight))
+            given[0, :-d] = ((weight / np.add.reduce(weight)).T @ read).reshape(-1)
+            given[0, -d:] = self.newest[items[0]]
+        state, trust = self._read(given, np.array([size]))
+        scores: Float32 = self.items @ state[0]
+        if size:
+            places = self.places[items].reshape(-1)
+            strength = self.links[items] * (self.link_ages[:size, None] * trust[0, 0])
+            mass = np.bincount(places, strength.reshape(-1), minlength=len(scores))
+            # A place that several items lead to is written several times, the same each time.
+            scores[places] += (self.sharpness * trust[0, 1]) * np.log1p(mass[places]).astype(np.float32)
+        return scores[None]
+
+    def _read(self, given: Float32, size: Int64) -> tuple[Float32, Float32]:
         """float32[B, d + 1]: each history's vector, and 1; float32[B, 2]: how much links count.
 
-        An empty history gives nothing: its vector is the layer's answer to that.
+        Args:
+            given: float32[B, (H + 1) d], means and the newest item's vector; of an empty history 0.
+            size: int64[B], items of the histories.
         """
-        means, newest = self._weigh(history, ages)
-        given = np.concatenate([means, newest], axis=1)
-        centred = given - given.mean(axis=1, keepdims=True)
-        normal = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + 1e-5) * self.scale + self.shift
-        hidden = np.maximum(normal @ self.widen[:-1] + self.widen[-1], 0)
-        state = means[:, : self.reads.shape[1]] + hidden @ self.narrow[:-1] + self.narrow[-1]
-        size = history.lengths[:, None].astype(np.float32)
-        known = np.concatenate([normal, np.log1p(size), 1 / (1 + size)], axis=1, dtype=np.float32)
-        trust = np.exp(known @ self.trust[:-1] + self.trust[-1])
-        return np.concatenate([state, np.ones((len(state), 1), np.float32)], axis=1, dtype=np.float32), trust
+        count, d = len(given), self.reads.shape[1]
+        centred = given - np.add.reduce(given, axis=1, keepdims=True) / np.float32(given.shape[1])
+        spread = np.einsum("bd,bd->b", centred, centred) / np.float32(given.shape[1])
+        known = np.empty((count, given.shape[1] + 2), np.float32)
+        known[:, :-2] = centred / np.sqrt(spread + np.float32(1e-5))[:, None] * self.scale + self.shift
+        known[:, -2], known[:, -1] = np.log1p(size), 1 / (1 + size)
+        hidden = np.maximum(known[:, :-2] @ self.widen[:-1] + self.widen[-1], 0)
+        state = np.ones((count, d + 1), np.float32)
+        state[:, :-1] = given[:, :d] + hidden @ self.narrow[:-1] + self.narrow[-1]
+        return state, np.exp(known @ self.trust[:-1] + self.trust[-1])
 
     def _weigh(self, history: History, ages: Int64) -> tuple[Float32, Float32]:
         """float32[B, H d]: a mean of the history's vectors for each head; float32[B, d]: the newest item's vector."""
@@ -106,12 +132,6 @@ class Student:
         read = self.reads[history.items]
         asked = (self.reads[last] @ self.ask[:-1] + self.ask[-1]).reshape(len(last), heads, d)
         weight = self.ages[ages] + self.salience[history.items]
-        if count == 1:
-            if len(some):
-                weight = weight + read @ asked[0].T
-                weight = np.exp(weight - weight.max(axis=0))
-                means[0] = (weight / weight.sum(axis=0)).T @ read
-            return means.reshape(1, -1), newest
         starts, row = history.indptr[some], np.repeat(np.arange(len(some)), history.lengths[some])
         weight += np.einsum("ed,ehd->eh", read, asked[row])
         if len(some):
@@ -124,13 +144,6 @@ class Student:
     def _add_links(self, history: History, ages: Int64, trust: Float32, scores: Float32) -> None:
         """Add what the history's items lead to to float32[B, n] scores, in place."""
         weight, n = self.link_ages[ages], scores.shape[1]
-        if len(history) == 1:
-            weight = weight * trust[0, 0]
-            places, strength = self.places[history.items], self.links[history.items] * weight[:, None]
-            mass = np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n)
-            at = np.flatnonzero(mass)
-            scores[0, at] += self.sharpness * trust[0, 1] * np.log1p(mass[at]).astype(np.float32)
-            return
         found = weigh_items(history, weight * trust[history.rows, 0], n) @ self._matrix
         counts = np.diff(found.indptr)
         cells = found.indices + np.repeat(np.arange(0, scores.size, n), counts)
