@@ -18,9 +18,9 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
   const { value, busy } = useLoaded(words === null ? null : `${name} ${words}`, (signal) => find(words, signal));
   const options = words === null ? [] : [...(value ?? [])];
   const typed = text.trim();
-  if (words !== null && addTyped && typed && !options.some(({ id }) => id === typed)) options.push(addTyped(typed));
+  const fresh = words === text && !busy; // only then is it known that what was typed is not among what is found
+  if (fresh && addTyped && typed && !options.some(({ id }) => id === typed)) options.push(addTyped(typed));
   const at = options.findIndex(({ id }) => id === pointed);
-  const fresh = words === text && !busy;
   const open = words !== null && (options.length > 0 || (words !== "" && !busy));
 
   useEffect(() => {
