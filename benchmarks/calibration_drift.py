@@ -1,12 +1,13 @@
 """Does what happened between two earlier folds say how confidence must be corrected for the next one?
 
-    python benchmarks/calibration_drift.py EARLIER RUN
+    python benchmarks/calibration_drift.py EARLIER RUN [--policy]
 
 EARLIER is a run of the same pipeline on the log without each user's last interaction, leave-one-out, so that its test
 targets are RUN's validation targets, and its confidences were calibrated one fold before. How its stated confidences
 and what came of them differ is learned as a correction of the log-odds, which is put on the confidences that RUN
 states for its test part: a shift, a slope, and a shift for each length of the history. Both runs' traces are read;
-nothing is fitted to RUN's test outcomes. "By chance" is the error that confidences that hold exactly would show.
+nothing is fitted to RUN's test outcomes. With ``--policy`` only what the policies answered counts. "By chance" is the
+error that confidences that hold exactly would show. Made for benchmarks/pipelines/earlier-beauty.toml.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from reasonrec_core.routing import CalibrationQuality
-from reasonrec_core.types import Bool, Float64, Int64
+from reasonrec_core.types import Bool, Float64, Int64, Route
 
 LENGTHS = (4, 5, 7, 10, 20)
 """History lengths that groups begin at, after the shortest."""
@@ -33,10 +34,11 @@ LEAST = 1e-4
 @click.command()
 @click.argument("earlier", type=click.Path(exists=True, path_type=Path))
 @click.argument("run", type=click.Path(exists=True, path_type=Path))
-def main(earlier: Path, run: Path) -> None:
+@click.option("--policy", is_flag=True, help="Leave out what delegates answered.")
+def main(earlier: Path, run: Path, policy: bool) -> None:
     """Print a row per correction."""
-    sure, hit, length = read_fold(earlier)
-    stated, came, lengths = read_fold(run)
+    sure, hit, length = read_fold(earlier, policy)
+    stated, came, lengths = read_fold(run, policy)
     print(f"Learned from {len(sure)} requests: stated {expit(sure).mean():.4f} on average, hits {hit.mean():.4f}.\n")
     print("| correction | mean stated | hits | ECE | ECE, equal mass | by chance | Brier |")
     print("|---|---|---|---|---|---|---|")
@@ -54,11 +56,13 @@ def main(earlier: Path, run: Path) -> None:
         print(f"| {name} | " + " | ".join(f"{number:.4f}" for number in numbers) + " |", flush=True)
 
 
-def read_fold(run: Path) -> tuple[Float64, Bool, Int64]:
+def read_fold(run: Path, policy: bool) -> tuple[Float64, Bool, Int64]:
     """The log-odds of the stated confidence, the outcome and the history's length of a run's test requests."""
     sure, hit, length = [], [], []
-    for table in open_trace(run).tables(["confidence", "quality", "history_length"]):
+    for table in open_trace(run).tables(["route", "confidence", "quality", "history_length"]):
         for row in table.to_pylist():
+            if policy and row["route"] != Route.SELF:
+                continue
             sure.append(row["confidence"])
             hit.append(dict(dict(row["quality"])["routed"])[METRIC] > 0)
             length.append(row["history_length"])

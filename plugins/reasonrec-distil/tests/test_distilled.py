@@ -180,7 +180,11 @@ def test_arrays_answer_as_the_network_does() -> None:
 
 def test_a_request_alone_is_answered_as_in_a_batch() -> None:
     n, config = 9, DistilledConfig.model_validate({"dimensions": 4, "hidden": 3, "links": 2, "max_history": 3})
-    student = export_student(StudentNetwork(config, TeacherLists(np.zeros((n, 2), np.int32), np.ones((n, 2)) / 2)))
+    network = StudentNetwork(config, TeacherLists(np.zeros((n, 2), np.int32), np.full((n, 2), 0.5, np.float32)))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    student = export_student(network)
     history = History.of([[], [n + 1], [2, n + 1], [1, n, 3, n + 4], [4, 4, 5, 6, 7]])  # items that came after the fit
     alone = [student.score(history.slice(row, row + 1))[0] for row in range(len(history))]
     np.testing.assert_allclose(alone, student.score(history), rtol=1e-4, atol=1e-5)
