@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -158,49 +156,41 @@ def calibration_error(clicks: Clicks, kind: str = "width") -> Totals:
     return Totals(parts, lambda sums: np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1], "user", True, exact)
 
 
-def _info(
-    name: str,
-    function: Callable[[Clicks], Float64 | Totals],
-    better: Literal["higher", "lower"],
-    order: int,
-    meaning: str,
-    definition: str,
-) -> MetricInfo:
-    return MetricInfo(name, function, better, meaning, order, ("ctr",), cutoff=False, definition=definition)
-
+_info = partial(MetricInfo, tasks=("ctr",), cutoff=False)
 
 AUC = _info(
-    "AUC", auc_of_clicks, "higher", 70,
-    "probability that a clicked item is ranked above one that was not clicked, over all rows",
-    "P(p of a random click > p of a random non-click) + half P(equal): mid-ranks",
+    "AUC", auc_of_clicks, "higher",
+    "probability that a clicked item is ranked above one that was not clicked, over all rows", 70,
+    definition="P(p of a random click > p of a random non-click) + half P(equal): mid-ranks",
 )  # fmt: skip
 UAUC = _info(
-    "UAUC", mean_user_auc, "higher", 71, "the same within each user, averaged over users",
-    "AUC within each user, averaged over the users with both clicks and non-clicks; every user counts once",
+    "UAUC", mean_user_auc, "higher", "the same within each user, averaged over users", 71,
+    definition="AUC within each user, averaged over the users with both clicks and non-clicks; every user counts once",
 )  # fmt: skip
 GAUC = _info(
-    "GAUC", partial(mean_user_auc, by_rows=True), "higher", 72,
-    "the same within each user, averaged over users in proportion to their rows",
-    "the same; every user counts in proportion to their rows",
+    "GAUC", partial(mean_user_auc, by_rows=True), "higher",
+    "the same within each user, averaged over users in proportion to their rows", 72,
+    definition="the same; every user counts in proportion to their rows",
 )  # fmt: skip
 LOG_LOSS = _info(
-    "LogLoss", lambda clicks: clicks.losses, "lower", 73,
-    "mean negative log-likelihood of the clicks; lower is better",
-    "mean of -(y ln p + (1 - y) ln(1 - p)), p kept within [1e-7, 1 - 1e-7]",
+    "LogLoss", lambda clicks: clicks.losses, "lower",
+    "mean negative log-likelihood of the clicks; lower is better", 73,
+    definition="mean of -(y ln p + (1 - y) ln(1 - p)), p kept within [1e-7, 1 - 1e-7]",
 )  # fmt: skip
 BRIER = _info(
-    "Brier", lambda clicks: clicks.squares, "lower", 74,
-    "mean squared difference between stated probability and outcome; lower is better", "mean of (p - y)^2",
+    "Brier", lambda clicks: clicks.squares, "lower",
+    "mean squared difference between stated probability and outcome; lower is better", 74,
+    definition="mean of (p - y)^2",
 )  # fmt: skip
 ECE = _info(
-    "ECE", calibration_error, "lower", 75,
-    "expected calibration error: mean gap between stated probability and observed frequency; lower is better",
-    "sum over 15 bins of equal width of n_b / N * \\|mean y - mean p\\|; bins are ((m - 1) / 15, m / 15]",
+    "ECE", calibration_error, "lower",
+    "expected calibration error: mean gap between stated probability and observed frequency; lower is better", 75,
+    definition="sum over 15 bins of equal width of n_b / N * \\|mean y - mean p\\|; bins are ((m - 1) / 15, m / 15]",
 )  # fmt: skip
 ECE_MASS = _info(
-    "ECE[mass]", partial(calibration_error, kind="mass"), "lower", 76,
-    "expected calibration error: mean gap between stated probability and observed frequency; lower is better",
-    "the same with 15 bins of (nearly) equally many rows; equal probabilities share a bin",
+    "ECE[mass]", partial(calibration_error, kind="mass"), "lower",
+    "expected calibration error: mean gap between stated probability and observed frequency; lower is better", 76,
+    definition="the same with 15 bins of (nearly) equally many rows; equal probabilities share a bin",
 )  # fmt: skip
 
 CLICK_METRICS = (AUC, UAUC, GAUC, LOG_LOSS, BRIER, ECE, ECE_MASS)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
-from threading import local
+from threading import Event, local
 from typing import Any, TypeVar
 
 import numpy as np
@@ -207,8 +207,16 @@ def run_batches(
     chunk = max(chunk, 1)
     threads = max(min(threads, -(-total // chunk)), 1)
 
+    failed = Event()
+
     def one(start: int) -> int:
-        work(start, queries.slice(start, min(start + chunk, total)))
+        if failed.is_set():  # in another thread: its error is about to be raised
+            return 0
+        try:
+            work(start, queries.slice(start, min(start + chunk, total)))
+        except BaseException:
+            failed.set()
+            raise
         return min(chunk, total - start)
 
     done = 0

@@ -171,7 +171,7 @@ def test_an_error_stops_the_other_batches(cases: Cases) -> None:
 
     with pytest.raises(PluginError):
         evaluate_ranking(answer, cases, (5,), n_items=N_ITEMS, chunk=1, threads=2)
-    assert len(calls) < 40
+    assert len(calls) <= 2  # each thread's first
 
 
 def test_an_interrupt_is_passed_on(cases: Cases) -> None:
