@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reasonrec_core.testing.queries import edge_queries
+from reasonrec_core.testing.queries import SOME, edge_queries
 from reasonrec_core.testing.tiny import COLOURS, Tiny, item_features
 from reasonrec_core.types import History, Observation, QueryBatch, Task
 
@@ -45,8 +45,9 @@ def with_new_items(data: Tiny, folder: Path) -> Tiny:
 def later_queries(data: Tiny, first_new: int) -> Iterator[tuple[str, QueryBatch, Observation]]:
     """Queries to a catalogue whose items from ``first_new`` on are new, each with a name for the failure message."""
     batch, new = data.test.queries, list(range(first_new, len(data.dataset.catalog)))
-    rows = len(batch)
     yield "the queries of the test", batch, data.observation(batch)
+    batch = batch.take(np.arange(min(len(batch), SOME)))
+    rows = len(batch)
     variants = {
         "histories of new items": replace(batch, history=History.of([new] * rows)),
         "histories of old items and a new one": replace(batch, history=History.of([[0, new[0], 3, 2]] * rows)),

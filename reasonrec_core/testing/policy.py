@@ -77,9 +77,9 @@ class PolicyConformance(ComponentConformance):
     def test_one_query_gets_the_answer_that_it_gets_among_many(self, workplace: Workplace, task: Task) -> None:
         batch, observation, _ = workplace.asked(task)
         policy = workplace.fitted(task)
+        whole = policy.deliberate(batch, observation)
         for row, single, seen in one_by_one(batch, observation):
-            index = np.array([row], dtype=np.intp)
-            among = answer_row(policy.deliberate(batch, observation), index)
+            among = answer_row(whole, np.array([row], dtype=np.intp))
             assert_same_deliberation(policy.deliberate(single, seen), among, f"query {row} alone")
 
     def test_changes_nothing_that_it_is_given(self, workplace: Workplace, task: Task) -> None:
@@ -154,8 +154,9 @@ class PolicyConformance(ComponentConformance):
                 for row in range(0, len(batch), max(1, len(batch) // 4)):
                     for step in answer.steps[row]:
                         _check_step(step, int(batch.history.lengths[row]), None)
-                again = workplace.loaded_later(task).deliberate(batch, observation)
-                assert_same_deliberation(again, answer, "loaded again")
+                if batch is data.test.queries:
+                    again = workplace.loaded_later(task).deliberate(batch, observation)
+                    assert_same_deliberation(again, answer, "loaded again")
             except Exception as error:
                 raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
 

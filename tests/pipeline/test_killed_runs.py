@@ -72,7 +72,7 @@ def metrics_of(run: Path) -> dict[str, object]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "points"), [("profile", 30), ("chain", 15)])
+@pytest.mark.parametrize(("kind", "points"), [("profile", 15), ("chain", 10)])
 def test_a_killed_run_ends_as_one_that_was_left_alone(tmp_path: Path, kind: str, points: int) -> None:
     shop, chance, killed = Shop(tmp_path, kind), random.Random(0), 0
     for point in range(points):

@@ -24,7 +24,7 @@ from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
 
 from .conftest import shop_pipeline, silent
 
-SLOW = 0.200
+SLOW = 0.100
 
 
 class Slow:
@@ -65,7 +65,7 @@ def slowed(agent: Agent) -> tuple[Agent, Slow]:
 @pytest.mark.parametrize("kind", ["threshold", "deferral", "cascade"])
 def test_the_mean_latency_falls_by_nine_tenths_of_the_share(kind: str, shop: Any) -> None:
     agent, slow = slowed((made := shop(kind=kind))[0])
-    timed = measure_latency(agent, made[1], 30, 10, 0)
+    timed = measure_latency(agent, made[1], 20, 10, 0)
     assert timed is not None
     share = timed.replaced.mean()
     assert 0.25 < share < 0.75
