@@ -77,6 +77,17 @@ def test_words_find_what_reads_like_them(service: Recommender) -> None:
         assert answer.notes == ("No confidence is stated, because it was not calibrated on text queries.",)
 
 
+def test_an_index_around_a_delegate_that_reads_words_reads_them_too(
+    service: Recommender, data: Path, tmp_path: Path
+) -> None:
+    settings = {name: value for name, value in ALPHAREC.items() if name != "name"}
+    index = {"name": "ann-index", "delegate": "alpharec", "settings": settings}
+    other = fit(data, tmp_path / "run", observe=WORDS, delegates=["popularity", index])
+    assert other.text_queries.find_label() == "ann-index"
+    found, exact = (each.recommend(query="Lamps", k=8) for each in (other, service))
+    assert (found.by, ids(found)) == ("ann-index", ids(exact))
+
+
 def test_an_item_without_a_text_is_not_the_first_to_any_words(service: Recommender) -> None:
     (silent_item,) = np.flatnonzero(~service.agent.items.present["text"])
     for word in ("Lamps", "Mugs", "Kites", "Boots"):

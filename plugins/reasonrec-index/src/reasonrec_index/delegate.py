@@ -67,6 +67,11 @@ class AnnIndex(Delegate[AnnIndexConfig]):
         """Whether the base is."""
         return self._base.thread_safe
 
+    @property
+    def base(self) -> Delegate[Any]:
+        """The fitted base; it answers text queries, if it reads text."""
+        return self._base
+
     def fit(self, data: FitData) -> None:
         """Fit the base, then divide its items into cells and choose how many of them are searched."""
         config = self.config

@@ -48,6 +48,11 @@ class TextDelegate(VectorDelegate, Protocol):
         """float32[B, d], as `VectorDelegate.query_vectors`, for float32[B, w] by modality, at least one of its own."""
 
 
+def find_text_delegate(part: object) -> TextDelegate | None:
+    """A delegate, or the one that it finds items for (``base``), if it can be asked in words."""
+    return next((each for each in (part, getattr(part, "base", None)) if isinstance(each, TextDelegate)), None)
+
+
 @dataclass(frozen=True)
 class TextReader:
     """Who answers words.
@@ -87,19 +92,20 @@ class TextQueries:
         from reasonrec_datasets.run_encoders import load_encoders
 
         service, agent = self.service, self.service.agent
-        asked = {n: each for n, each in agent.delegates.items() if isinstance(each.part, TextDelegate)}
+        found = {label: find_text_delegate(each.part) for label, each in agent.delegates.items()}
+        asked = {label: part for label, part in found.items() if part is not None}
         if not asked:
             there = ", ".join(agent.delegates) or "none"
             what = f"no delegate of this run can answer a text query (there are: {there})"
             fix = "Add one that can, alpharec of reasonrec-graph, beside an encoder of text: [observe.text]."
             raise ConfigError(what, where="--query", fix=fix)
         served = ServingCatalog.open(service.run.path)
-        for label, each in asked.items():
-            encoders, _ = load_encoders(served, service.config, agent.registry, each.part.modalities)
+        for label, part in asked.items():
+            encoders, _ = load_encoders(served, service.config, agent.registry, part.modalities)
             read = {name: encoder for name, encoder in encoders.items() if encoder.modality in READ_TEXT}
             if read:
-                return TextReader(label, each.name, each.part, read)
-        features = ", ".join(dict.fromkeys(m for each in asked.values() for m in each.part.modalities))
+                return TextReader(label, agent.delegates[label].name, part, read)
+        features = ", ".join(dict.fromkeys(m for part in asked.values() for m in part.modalities))
         what = f"{' and '.join(asked)} cannot answer a text query: no encoder of text made what it reads ({features})"
         raise ConfigError(what, where="--query", fix="Observe the items' text: [observe.text].")
 
@@ -107,9 +113,9 @@ class TextQueries:
         """Whose answer to words there is, by the settings; no encoder is loaded. None where nobody reads words."""
         agent, observed = self.service.agent, self.service.config.observe
         for label, each in agent.delegates.items():
-            read = [observed[name].encoder for name in getattr(each.part, "modalities", ()) if name in observed]
-            text = any(agent.registry.load(Kind.ENCODER, name).modality in READ_TEXT for name in read)
-            if text and isinstance(each.part, TextDelegate):
+            part = find_text_delegate(each.part)
+            read = [observed[name].encoder for name in (part.modalities if part else ()) if name in observed]
+            if any(agent.registry.load(Kind.ENCODER, name).modality in READ_TEXT for name in read):
                 return label
         return None
 
