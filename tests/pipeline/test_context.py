@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pyarrow.csv import read_csv
 from reasonrec_serve import Recommender
 
 from reasonrec_core.cli.main import main
@@ -57,3 +58,26 @@ def test_a_request_may_say_where_it_is_made(run: Path, capsys: pytest.CaptureFix
         main(["recommend", str(run), "--user", "u3", "--context", "place=station", "--k", "5", "--json", "--no-trace"])
     found = [int(item["id"][1:]) % 2 for item in json.loads(capsys.readouterr().out)["items"]]
     assert sum(found) >= 4
+
+
+def test_many_users_are_asked_in_the_same_context(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service, out = Recommender.open(run, trace=False), tmp_path / "recs.csv"
+    command = ["recommend", str(run), "--users", "all", "--out", str(out), "--workers", "1", "--k", "5"]
+    with pytest.raises(SystemExit):
+        main([*command, "--context", "place=station"])
+    table = read_csv(out)
+    for user in ("u3", "u17"):
+        rows = [item for name, item in zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True) if str(name) == user]
+        answer = service.recommend(user=user, context={"place": "station"}, k=5)
+        assert [str(item) for item in rows] == [item.id for item in answer.items]
+    (explained,) = service.recommend_batch(["u3"], k=5, because=True, context={"place": "station"})
+    assert explained["item_id"].to_pylist() == [
+        item.id for item in service.recommend(user="u3", context={"place": "station"}, k=5).items
+    ]
+    with pytest.raises(SystemExit):
+        main([*command, "--context", "place=moon"])
+    assert "1 unknown value of the context was skipped." in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--context", "mood=good"])
+    assert ended.value.code == 2
+    assert "there is no context 'mood'" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.pipeline import Outcome
 from reasonrec_core.types import History, QueryBatch, Task, concatenate_ranges
 from reasonrec_serve.request import Id, Request, read_ids
-from reasonrec_serve.resolve import resolve_limits
+from reasonrec_serve.resolve import read_context, resolve_limits
 
 if TYPE_CHECKING:
     from reasonrec_serve.answer import Answer
@@ -89,7 +89,7 @@ def read_batch_request(k: int, limits: dict[str, object]) -> Request:
     Raises:
         ConfigError: a field that differs between users or needs one, or a value of no use.
     """
-    allowed = ("exclude", "only", "where", "include_seen", "diversity")
+    allowed = ("exclude", "only", "where", "include_seen", "diversity", "context")
     if wrong := sorted(limits.keys() - set(allowed)):
         what = f"{wrong[0]!r} cannot be used for many users at once"
         raise ConfigError(what, where="recommend_batch", fix=f"There are: {', '.join(allowed)}.")
@@ -107,7 +107,7 @@ def answer_batch(service: Recommender, users: Sequence[str], request: Request, *
         ]
         return pa.Table.from_pylist(rows, COLUMNS)
     limits, _ = resolve_limits(service.dataset.catalog, request, service.item_filter)
-    batch = make_batch(service.dataset, users, request.k)
+    batch = make_batch(service.dataset, users, request)
     step = max(1, min(QUERIES, CELLS // max(service.dataset.n_items, 1)))
     tables = []
     for start, piece in batch.chunks(step):
@@ -134,14 +134,16 @@ def list_rows(user: str | None, answer: Answer, *, because: bool = True) -> Iter
         }
 
 
-def make_batch(dataset: Dataset, users: Sequence[str], k: int) -> QueryBatch:
-    """A query per user, with the whole log as the history; somebody new has none."""
+def make_batch(dataset: Dataset, users: Sequence[str], request: Request) -> QueryBatch:
+    """A query per user, with the whole log as the history; somebody new has none. The context is the same for all."""
     known, log = dataset.user_index, dataset.interactions
     index = np.array([known.get(name, -1) for name in users], np.int32)
     starts, stops = np.searchsorted(log.users, index), np.searchsorted(log.users, index, side="right")
     indptr, source = concatenate_ranges(starts.astype(np.int64), stops.astype(np.int64))
     history = History(indptr, log.items[source], log.times[source])
-    return QueryBatch(Task.SEQUENTIAL, index, history, min(k, dataset.n_items))
+    now, _ = read_context(dataset.context, request.context)
+    context = None if now is None else np.repeat(now, len(users), axis=0)
+    return QueryBatch(Task.SEQUENTIAL, index, history, min(request.k, dataset.n_items), context=context)
 
 
 def tabulate(service: Recommender, users: Sequence[str], outcome: Outcome) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-SINGLE = ("user", "history", "candidates", "task", "assume", "ignore", "query", "context")
+SINGLE = ("user", "history", "candidates", "task", "assume", "ignore", "query")
 """Parts of a request that name or concern one user."""
 
 
@@ -41,7 +41,7 @@ def recommend_to_users(
     from reasonrec_serve.batch_workers import write_batch
     from reasonrec_serve.final_models import choose_models
     from reasonrec_serve.item_filter import ItemFilter
-    from reasonrec_serve.resolve import resolve_limits
+    from reasonrec_serve.resolve import read_context, resolve_limits
 
     for name in SINGLE:
         if request.pop(name):
@@ -54,6 +54,8 @@ def recommend_to_users(
     asked = read_batch_request(request.pop("k"), request)
     served = choose_models(models)(ServingCatalog.open(run))
     limits, skipped = resolve_limits(served.dataset.catalog, asked, ItemFilter(served.dataset.catalog))
+    _, unknown = read_context(served.dataset.context, asked.context)
+    skipped |= {"context": unknown} if unknown else {}
     named = UserList.of(served.dataset, "all" if users == "all" else _read_users(users))
     with progress() as bar:
         counts, before = write_batch(served, models, named, asked, out, workers, bar, because=because)

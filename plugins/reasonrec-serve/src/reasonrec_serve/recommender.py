@@ -156,7 +156,7 @@ class Recommender(FinishedRun):
             k: how many items each gets, at most.
             size: users in a table.
             because: whether to work out what each item is recommended for; users are answered one by one then.
-            limits: ``exclude``, ``only``, ``where``, ``include_seen`` and ``diversity`` of a `Request`.
+            limits: ``exclude``, ``only``, ``where``, ``include_seen``, ``diversity`` and ``context`` of a `Request`.
 
         Yields:
             a row per item (`reasonrec_serve.batch.COLUMNS`); who gets no item has no row.
