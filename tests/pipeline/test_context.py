@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pyarrow.compute import field
 from pyarrow.csv import read_csv
 from reasonrec_serve import Recommender
 
@@ -60,16 +61,18 @@ def test_a_request_may_say_where_it_is_made(run: Path, capsys: pytest.CaptureFix
     assert sum(found) >= 4
 
 
-def test_many_users_are_asked_in_the_same_context(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_users_are_asked_in_the_same_context(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     service, out = Recommender.open(run, trace=False), tmp_path / "recs.csv"
     command = ["recommend", str(run), "--users", "all", "--out", str(out), "--workers", "1", "--k", "5"]
     with pytest.raises(SystemExit):
         main([*command, "--context", "place=station"])
     table = read_csv(out)
     for user in ("u3", "u17"):
-        rows = [item for name, item in zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True) if str(name) == user]
         answer = service.recommend(user=user, context={"place": "station"}, k=5)
-        assert [str(item) for item in rows] == [item.id for item in answer.items]
+        rows = table.filter(field("user_id") == user)
+        assert rows["item_id"].to_pylist() == [item.id for item in answer.items]
     (explained,) = service.recommend_batch(["u3"], k=5, because=True, context={"place": "station"})
     assert explained["item_id"].to_pylist() == [
         item.id for item in service.recommend(user="u3", context={"place": "station"}, k=5).items
