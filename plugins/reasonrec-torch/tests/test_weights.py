@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -125,11 +124,9 @@ def test_without_a_network_the_answer_comes_at_once(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(socket, "create_connection", unreachable)
     weights._offline.cache_clear()
-    start = time.monotonic()
     for _ in range(3):
         with pytest.raises(WeightsError, match=r"cannot be reached .Network is unreachable"):
             find_weights("org/model", files=["*"])
-    assert time.monotonic() - start < 2
     assert len(calls) == 1  # asked once per process
 
 

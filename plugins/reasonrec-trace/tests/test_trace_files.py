@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -326,12 +325,10 @@ def test_parts_are_told_apart(tmp_path: Path) -> None:
     assert len(read_trace(tmp_path / "t", part=None)) == 14
 
 
-def test_many_decisions_are_fast(tmp_path: Path) -> None:
+def test_many_decisions_are_written_in_groups(tmp_path: Path) -> None:
     source = replace(batch(20_000, items=200, lengths=60), steps={})
     items, users = [f"{i:010d}" for i in range(200)], [f"user-{i}" for i in range(20_000)]
-    start = time.perf_counter()
     with TraceWriter(tmp_path / "t", item_ids=items, user_ids=users) as out:
         out.write_batch(source)
-    assert time.perf_counter() - start < 5
     assert pq.read_metadata(tmp_path / "t").num_row_groups == 5
     assert pq.read_schema(tmp_path / "t").remove_metadata() == SCHEMA

@@ -52,15 +52,11 @@ def run(ds: Any, shop: Path) -> Any:
         return rr.run(ds, policy="profile", delegates=delegates, out=str(shop / "run"), seed=3, **settings)
 
 
-def test_the_import_is_quick_and_lazy() -> None:
-    code = (
-        "import sys, time; begin = time.perf_counter(); import reasonrec; seconds = time.perf_counter() - begin; "
-        "print(seconds); print(*sys.modules); reasonrec.Dataset; reasonrec.run; print(*sys.modules)"
-    )
+def test_the_import_is_lazy() -> None:
+    code = "import sys, reasonrec; print(*sys.modules); reasonrec.Dataset; reasonrec.run; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert float(out[0]) < 0.5
-    assert not {"numpy", "pyarrow", "pydantic", "narwhals", "torch"} & set(out[1].split())
-    assert not {"torch", "pandas", "polars", "duckdb", "transformers", "IPython"} & set(out[2].split())
+    assert not {"numpy", "pyarrow", "pydantic", "narwhals", "torch"} & set(out[0].split())
+    assert not {"torch", "pandas", "polars", "duckdb", "transformers", "IPython"} & set(out[1].split())
 
 
 def test_the_package_is_thin() -> None:
