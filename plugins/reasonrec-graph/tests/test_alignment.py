@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from reasonrec_graph.alignment import contrast, transport
+from reasonrec_graph.alignment import contrast, draw_nodes, transport
 from scipy.optimize import linear_sum_assignment
 
 
@@ -41,3 +41,12 @@ def test_contrast_is_the_cross_entropy_of_finding_oneself() -> None:
     np.testing.assert_allclose(float(contrast(one, other, 0.2)), expected, rtol=1e-4)
     apart = torch.eye(6)
     assert float(contrast(apart, apart, 0.02)) < 1e-6
+
+
+def test_nodes_are_drawn_once_each_and_no_more_than_are_wanted() -> None:
+    nodes = torch.tensor([7, 3, 3, 9, 7, 1])
+    assert draw_nodes(nodes, 4).tolist() == [1, 3, 7, 9]
+    torch.manual_seed(0)
+    drawn = [draw_nodes(nodes, 2).tolist() for _ in range(20)]
+    assert all(len({*each}) == 2 and {*each} <= {1, 3, 7, 9} for each in drawn)
+    assert len({tuple(sorted(each)) for each in drawn}) > 2

@@ -16,6 +16,14 @@ def contrast(one: Tensor, other: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(cosines / temperature, torch.arange(len(one), device=one.device))
 
 
+def draw_nodes(nodes: Tensor, most: int) -> Tensor:
+    """int64[m]: the different ones of ``nodes``, or so many of them at random."""
+    different: Tensor = torch.unique(nodes)
+    if len(different) <= most:
+        return different
+    return different[torch.randperm(len(different), device=different.device)[:most]]
+
+
 def transport(one: Tensor, other: Tensor, blur: float) -> Tensor:
     """Wasserstein-1 distance between the directions of float[n, d] and float[m, d], all rows counting alike.
 

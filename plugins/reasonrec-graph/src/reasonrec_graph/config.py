@@ -79,6 +79,9 @@ class SGLConfig(LightGCNConfig):
     noise: float = Field(0.1, ge=0, description="Length of the noise vector in each layer.")
     contrast: float = Field(0.1, ge=0, description="Weight of the agreement between views.")
     contrast_temperature: float = Field(0.2, gt=0, description="Temperature: cosines between views are divided by it.")
+    compared: int = Field(
+        2048, ge=2, description="Most users, and most items, of a step whose views are compared, each with all others."
+    )
 
 
 class GCMConfig(LightGCNConfig):

@@ -123,11 +123,6 @@ class ContentNetwork(IdNetwork, Generic[S, M]):
     def compare(self, passed: tuple[Tensor, Tensor], batch: TensorPairs) -> Agreements:
         """The alignments that the settings ask for."""
 
-    def draw_items(self, batch: TensorPairs) -> Tensor:
-        """int64[m]: at most so many different items of a batch as the settings say."""
-        items: Tensor = torch.unique(batch.items)
-        return items[torch.randperm(len(items), device=items.device)[: self.settings.compared]]
-
 
 class ContentDelegate(LightGCN[S]):
     """Users and items start as vectors of their own and what items read or look like.

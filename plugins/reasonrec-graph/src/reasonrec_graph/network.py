@@ -19,7 +19,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from reasonrec_core.types import Float32
-from reasonrec_graph.alignment import contrast
+from reasonrec_graph.alignment import contrast, draw_nodes
 from reasonrec_graph.config import GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Blocks, Graph, find_spectrum, propagate
 
@@ -197,7 +197,7 @@ class SGLNetwork(IdNetwork):
         ]
         losses = []
         for side, nodes in enumerate((batch.users, batch.items)):
-            rows = torch.unique(nodes)
+            rows = draw_nodes(nodes, config.compared)
             losses.append(contrast(views[0][side][rows], views[1][side][rows], config.contrast_temperature))
         return {"agreement": (config.contrast, torch.stack(losses).sum())}
 

@@ -14,7 +14,7 @@ from reasonrec_torch.interactions import TensorPairs
 from torch import Tensor, nn
 
 from reasonrec_core.types import Float32
-from reasonrec_graph.alignment import contrast, transport
+from reasonrec_graph.alignment import contrast, draw_nodes, transport
 from reasonrec_graph.config import RecGOATConfig
 from reasonrec_graph.content import ContentDelegate, ContentModule, ContentNetwork
 from reasonrec_graph.item_graph import find_neighbours
@@ -80,7 +80,7 @@ class RecGOATNetwork(ContentNetwork[RecGOATConfig, AttentiveContent]):
         config, found = self.settings, {}
         if config.align == "none" or not config.ids:
             return {}
-        rows = self.draw_items(batch)
+        rows = draw_nodes(batch.items, self.settings.compared)
         own, views = self.items[rows], self.content.views(self.prepared, rows)
         if config.align in ("infonce", "both"):
             losses = [contrast(own, view, config.infonce_temperature) for view in views]

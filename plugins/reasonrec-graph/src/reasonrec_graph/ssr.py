@@ -15,7 +15,7 @@ from reasonrec_torch.interactions import TensorPairs
 from torch import Tensor, nn
 
 from reasonrec_core.types import Float32
-from reasonrec_graph.alignment import contrast
+from reasonrec_graph.alignment import contrast, draw_nodes
 from reasonrec_graph.config import SSRConfig
 from reasonrec_graph.content import ContentDelegate, ContentModule, ContentNetwork
 from reasonrec_graph.frequency_bands import find_band_edges, split_bands
@@ -90,7 +90,7 @@ class SSRNetwork(ContentNetwork[SSRConfig, SpectralContent]):
             ]
             found["consistency"] = (config.consistency, (cosines[0] - cosines[1]).square().mean())
         if config.infonce_weight and len(self.content.widths) > 1:
-            rows = self.draw_items(batch)
+            rows = draw_nodes(batch.items, self.settings.compared)
             views = self.content.views(self.prepared, rows)
             losses = [
                 contrast(one, other, config.infonce_temperature)
