@@ -65,7 +65,7 @@ def main() -> None:
     if options.run != "table":
         found = measure(options)
         kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
-        kept.setdefault(options.name, {})[" + ".join(options.experts)] = found
+        kept.setdefault(options.name, {})[" + ".join(options.experts) + write_settings(found["settings"])] = found
         write_json(KEPT, kept)
         print(json.dumps(found, indent=1))
     write_text(RESULTS / "chain_experts.md", make_table(json.loads(KEPT.read_text(encoding="utf-8"))))
@@ -160,13 +160,14 @@ def make_table(kept: dict[str, Any]) -> str:
         for variant, found in variants.items():
             for part in ("valid", "test"):
                 if part in found:
-                    lines.append(make_row(variant + write_settings(found["settings"]), part, found))
+                    lines.append(make_row(variant, part, found))
         dates = sorted({found["date"] for found in variants.values()})
         lines += ["", f"{', '.join(dates)}, Python {platform.python_version()}, two cores of an AMD EPYC, shared.", ""]
     return "\n".join(lines)
 
 
 def write_settings(settings: dict[str, Any]) -> str:
+    """What tells two measurements with the same delegates apart."""
     return f" {json.dumps(settings)}" if settings else ""
 
 
