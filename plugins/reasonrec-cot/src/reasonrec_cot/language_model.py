@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from reasonrec_core.errors import PluginError
 from reasonrec_cot.backbone.kv_cache import Usage
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.server_client import Bill
 from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.server_config import ServerConfig
+
+
+class WithLanguageModel:
+    """A component with these settings, the model that they name, and what that model costs."""
+
+    config: CotConfig
+
+    @cached_property
+    def model(self) -> Backbone | ServerModel:
+        """The language model; loaded, or its server asked for its name, when it is first needed."""
+        return load_model(self.config)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model, where it runs here."""
+        if isinstance(self.model, ServerModel):
+            raise PluginError("the language model runs on a server: its weights are not here")
+        return self.model
+
+    @property
+    def bill(self) -> Bill | None:
+        """What the server was asked so far; None without a server."""
+        return self.model.client.bill if isinstance(self.model, ServerModel) else None
+
+    @property
+    def spent(self) -> float | None:
+        """What the server's answers cost so far, in ``currency``; None without a server or prices."""
+        if self.config.server is None or self.bill is None:
+            return None
+        used = self.bill.usage
+        return self.config.server.cost(used.read + used.reused, used.written)
+
+    @property
+    def currency(self) -> str:
+        """That of ``spent``; "" where the settings name none."""
+        return "" if self.config.server is None else self.config.server.currency
 
 
 def load_model(config: CotConfig) -> Backbone | ServerModel:
@@ -31,7 +71,8 @@ def describe_cost(server: ServerConfig | None, usage: Usage, requests: int) -> s
         return ""
     read, written = (usage.read + usage.reused) / requests, usage.written / requests
     said = f"; {read:,.0f} tokens read and {written:,.0f} written by the server"
-    if server.price_read is None and server.price_written is None:
+    cost = server.cost(read, written)
+    if cost is None:
         return said
-    cost = (read * (server.price_read or 0.0) + written * (server.price_written or 0.0)) / 1e6
-    return f"{said}, which costs {cost * 1000:,.4g} per 1,000 requests"
+    amount = f"{cost * 1000:,.4g} {server.currency}".strip()
+    return f"{said}, which costs {amount} per 1,000 requests"

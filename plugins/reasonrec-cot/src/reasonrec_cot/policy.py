@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -32,9 +31,6 @@ from reasonrec_core.types import (
 )
 from reasonrec_cot import steps
 from reasonrec_cot.answers.score_fusion import DelegateScores
-from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.server_client import Bill
-from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.ctr import answer_clicks
 from reasonrec_cot.empty import answer_nothing
@@ -42,13 +38,13 @@ from reasonrec_cot.engine import Engine, EngineAnswer
 from reasonrec_cot.explanations import answer_explanations
 from reasonrec_cot.finetuned import FineTuned
 from reasonrec_cot.items.similar_users import SimilarUsers
-from reasonrec_cot.language_model import describe_cost, identify_model, load_model
+from reasonrec_cot.language_model import WithLanguageModel, describe_cost, identify_model
 from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
 from reasonrec_cot.retriever import Retriever, Shortlist, merge_rankings
 from reasonrec_cot.thought_writer import UNSTATED, OutputFaults
 
 
-class Cot(ReasoningPolicy[CotConfig]):
+class Cot(WithLanguageModel, ReasoningPolicy[CotConfig]):
     """A language model that reads a request in words, may think in words, and answers with items that exist.
 
     A delegate proposes candidates and orders whatever the model does not rank. As it comes the model is untuned: it
@@ -67,23 +63,6 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._explainer: Explainer | None = None
         self._features: Mapping[str, Float32] | None = None
         self._catalog: Catalog | None = None
-
-    @cached_property
-    def model(self) -> Backbone | ServerModel:
-        """The language model; loaded, or its server asked for its name, when it is first needed."""
-        return load_model(self.config)
-
-    @property
-    def backbone(self) -> Backbone:
-        """The model, where it runs here."""
-        if isinstance(self.model, ServerModel):
-            raise PluginError("the language model runs on a server: its weights are not here")
-        return self.model
-
-    @property
-    def bill(self) -> Bill | None:
-        """What the server was asked so far; None without a server."""
-        return self.model.client.bill if isinstance(self.model, ServerModel) else None
 
     def fit(self, data: FitData) -> None:
         """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""

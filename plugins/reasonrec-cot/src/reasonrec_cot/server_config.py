@@ -40,8 +40,13 @@ class ServerConfig(Settings):
         le=1000,
         description="How many of the likeliest next tokens are asked for; servers have limits (vLLM: 20).",
     )
-    price_read: float | None = Field(None, ge=0, description="Price of a million tokens read, in any currency.")
-    price_written: float | None = Field(None, ge=0, description="Price of a million tokens written.")
+    price_read: float | None = Field(
+        None, ge=0, description="Price of a million tokens read; 0 where only price_written is set."
+    )
+    price_written: float | None = Field(
+        None, ge=0, description="Price of a million tokens written; 0 where only price_read is set."
+    )
+    currency: str = Field("", max_length=12, description="Currency of the prices, such as USD; shown beside costs.")
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -53,6 +58,12 @@ class ServerConfig(Settings):
         if parts.username or parts.password:
             raise ValueError("an address holds no user name or password: put the key into an environment variable")
         return self
+
+    def cost(self, read: float, written: float) -> float | None:
+        """What so many tokens cost, in ``currency``; None where no price is set."""
+        if self.price_read is None and self.price_written is None:
+            return None
+        return (read * (self.price_read or 0.0) + written * (self.price_written or 0.0)) / 1e6
 
     @property
     def is_private(self) -> bool:

@@ -172,13 +172,26 @@ def make_cost_table(found: CostResult, main: str = "routed") -> DelegationTable 
     times = ("mean", "median", "95th percentile")
     columns = ["Who answers", "Requests", f"One at a time: {times[0]}", *times[1:]]
     columns += [f"In batches of {found.batch}: {times[0]}", *times[1:], *(["Tokens"] if with_tokens else [])]
-    lines = tuple(_bill(row, main, with_tokens) for row in found.rows)
-    return DelegationTable("Time per request", tuple(columns), lines)
+    with_money = any(row.money is not None for row in found.rows)
+    named = f" ({found.currency})" if found.currency else ""
+    columns += [f"1,000 requests cost{named}"] if with_money else []
+    lines = tuple(_bill(row, main, with_tokens=with_tokens, with_money=with_money) for row in found.rows)
+    title = "Time and money per request" if with_money else "Time per request"
+    return DelegationTable(title, tuple(columns), lines)
 
 
-def _bill(row: CostRow, main: str, with_tokens: bool) -> Line:
-    cells = (f"{row.requests:,}", *_times(row.single), *(_times(row.batched) if row.batched else ("–",) * 3))
-    return Line(_who(row, main), (*cells, *((f"{row.tokens:,.0f}",) if with_tokens else ())), is_main=row.who == main)
+def _bill(row: CostRow, main: str, *, with_tokens: bool, with_money: bool) -> Line:
+    cells = [f"{row.requests:,}", *_times(row.single), *(_times(row.batched) if row.batched else ("–",) * 3)]
+    cells += [f"{row.tokens:,.0f}"] if with_tokens else []
+    cells += [_format_money(row.money)] if with_money else []
+    return Line(_who(row, main), tuple(cells), is_main=row.who == main)
+
+
+def _format_money(amount: float | None) -> str:
+    """Four digits, never in powers of ten."""
+    if amount is None:
+        return "–"
+    return f"{amount:,.2f}" if amount >= 1 or not amount else f"{amount:.4f}"
 
 
 def _who(row: CostRow, main: str) -> str:

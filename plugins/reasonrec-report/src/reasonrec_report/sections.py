@@ -140,13 +140,17 @@ class DelegationCurve(Record):
 
 
 class CostRow(Record):
-    """What a route ("route") or a system that answers everything ("system") costs per request."""
+    """What a route ("route") or a system that answers everything ("system") costs per request.
+
+    ``money``: per 1,000 requests, in `CostResult.currency`; None where nobody pays for answers, or no prices are set.
+    """
 
     who: str
     kind: str
     single: TimeSpent
     batched: TimeSpent | None = None
     tokens: float = 0.0
+    money: float | None = None
     requests: int = 0
 
 
@@ -160,12 +164,14 @@ class HorizonCost(Record):
 
 
 class CostResult(Record):
-    """Costs on the machine of the run; ``batch``: how many requests are answered together.
+    """Costs on the machine of the run; ``batch``: how many requests are answered together; ``currency``: of money,
+    None where it has no name.
 
     ``single_change``, ``batch_change``: relative change of the mean time against the policy alone, paired.
     """
 
     batch: int
+    currency: str | None = None
     single_change: Estimate | None = None
     batch_change: Estimate | None = None
     rows: tuple[CostRow, ...] = ()

@@ -22,6 +22,7 @@ from reasonrec_core.pipeline import (
     time_in_turn,
 )
 from reasonrec_core.types import CONSULT, Float64, Int64, QueryBatch, Route
+from reasonrec_report.measure.spending import Spending
 from reasonrec_report.sections import CostResult, CostRow, HorizonCost
 
 BATCH = 32
@@ -57,8 +58,9 @@ def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k
 
     ``rows``: per route (``kind`` "route") and per system that answers everything (``kind`` "system") the seconds of one
     request answered by itself (``single``: mean, p50, p95, n), seconds per request where `BATCH` are answered together
-    (``batched``), and language-model ``tokens`` per request. ``horizon``: the same of the whole loop and of the policy
-    alone, by quarter of the evidence horizon.
+    (``batched``), language-model ``tokens`` per request, and, where a component pays for its answers, money per 1,000
+    of the requests that were answered together (``money``, in ``currency``). ``horizon``: times and tokens of the whole
+    loop and of the policy alone, by quarter of the evidence horizon.
     """
     if latency is None or not len(latency.rows):
         return None
@@ -70,24 +72,28 @@ def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k
         agent.act(batch)
 
     ways = {"routed": act, **list_ways_to_ask(agent)}
-    batched, sizes = time_batches(ways, queries)
+    spending = Spending(agent)
+    batched, sizes = time_batches({who: spending.count(who, way) for who, way in ways.items()}, queries)
     spent = {who: summarise_seconds(np.repeat(seconds, sizes)) for who, seconds in batched.items()}
-    rows = [_row("routed", "system", latency.whole, spent["routed"], tokens["routed"])]
+    money = spending.per_1000
+    rows = [_row("routed", "system", latency.whole, spent["routed"], tokens["routed"], money("routed"))]
     for route in sorted(set(routes), key=_place):
         mine = at == route
         if mine.any() and len(set(routes)) > 1:
-            alone, counts = time_batches({route: act}, queries.take(np.flatnonzero(mine)))
+            alone, counts = time_batches({route: spending.count(route, act)}, queries.take(np.flatnonzero(mine)))
             together = summarise_seconds(np.repeat(alone[route], counts))
-            rows.append(_row(route, "route", latency.whole[mine], together, tokens["routed"][routes == route]))
+            counted = tokens["routed"][routes == route]
+            rows.append(_row(route, "route", latency.whole[mine], together, counted, money(route)))
     for label in latency.systems:
-        rows.append(_row(label, "system", latency.systems[label], spent[label], tokens[label]))
+        rows.append(_row(label, "system", latency.systems[label], spent[label], tokens[label], money(label)))
     changes = dict[str, Estimate]()
     if agent.policy is not None:
         policy = agent.policy.label
         changes["single_change"] = _change(latency.whole, latency.systems[policy])
         changes["batch_change"] = _change(batched["routed"] * sizes, batched[policy] * sizes)
     horizon = _by_horizon(agent, found, latency, tokens["routed"])
-    return CostResult(batch=BATCH, rows=tuple(rows), horizon=horizon, **changes)
+    currency = spending.currency or None
+    return CostResult(batch=BATCH, rows=tuple(rows), horizon=horizon, currency=currency, **changes)
 
 
 def _change(routed: Float64, alone: Float64) -> Estimate:
@@ -130,11 +136,11 @@ def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
         yield queries.take(np.arange(start, min(start + BATCH, len(queries))))
 
 
-def _row(who: str, kind: str, single: Float64, batched: TimeSpent, tokens: Int64) -> CostRow:
-    mean = float(tokens.mean()) if len(tokens) else 0.0
-    return CostRow(
-        who=who, kind=kind, single=summarise_seconds(single), batched=batched, tokens=mean, requests=len(tokens)
-    )
+def _row(
+    who: str, kind: str, single: Float64, batched: TimeSpent, tokens: Int64, money: float | None = None
+) -> CostRow:
+    mean, alone = float(tokens.mean()) if len(tokens) else 0.0, summarise_seconds(single)
+    return CostRow(who=who, kind=kind, single=alone, batched=batched, tokens=mean, money=money, requests=len(tokens))
 
 
 def _place(route: str) -> tuple[int, str]:
