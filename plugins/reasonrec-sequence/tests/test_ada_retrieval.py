@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from reasonrec_sequence.ada_retrieval import AdaRetrieval
 from reasonrec_sequence.config import AdaRetrievalConfig, AttentionConfig
 from reasonrec_sequence.delegates import SASRec
-from reasonrec_sequence.rounds import Rounds, keep_low, order_by_rounds
+from reasonrec_sequence.rounds import Rounds, RoundsNetwork, keep_low, order_by_rounds
 from reasonrec_torch.next_item import find_best, list_entries
 from reasonrec_torch.testing import LearningDelegateConformance
 
@@ -144,6 +144,27 @@ def test_the_base_stays_as_it_was_unless_it_is_trained_on(world: Tiny) -> None:
         delegate = make(world, SMALL | {"train_base": on}, valid=None)
         same = np.array_equal(fresh.item_vectors(seen), delegate._base.item_vectors(seen))
         assert same != on
+
+
+def test_judged_while_it_trains_elsewhere_it_answers_from_a_copy(world: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is needed: the rounds are said to be on one. Answers must not touch what trains, nor differ by that."""
+    batch, keep, copies = world.test.queries, AdaRetrieval.keep, []
+    expected = make(world).score(batch, world.observation(batch))
+
+    def watch(delegate: AdaRetrieval, network: RoundsNetwork) -> None:
+        keep(delegate, network)
+        inputs = network.base.inputs
+        delegate._base.item_vectors(world.fit.observation)
+        assert network.base.inputs is inputs
+        assert delegate._base.network is delegate._rounds.base
+        copies.append(delegate._rounds is not network)
+
+    monkeypatch.setattr(AdaRetrieval, "keep", watch)
+    monkeypatch.setattr("reasonrec_torch.devices.find_device", lambda module: torch.device("cuda"))
+    found = make(world).score(batch, world.observation(batch))
+    assert len(copies) > 1
+    assert all(copies)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_it_is_fitted_again_for_as_long_as_validation_chose(world: Tiny) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_sequence.config import SequenceTraining
 from reasonrec_sequence.delegates import BSARec, ConvFormer, Gru, LightSANs, SASRec, SequenceDelegate
 from reasonrec_torch.testing import LearningDelegateConformance
 
@@ -19,7 +20,7 @@ from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "dimensions": 16,
     "layers": 1,
     "dropout": 0.1,
@@ -78,6 +79,18 @@ def test_it_beats_popularity(model: type[SequenceDelegate[Any]], world: Tiny) ->
     popular = Popularity(Popularity.Config())
     popular.fit(world.fit)
     assert ndcg(make(model, world), world) > 1.3 * ndcg(popular, world)
+
+
+@pytest.mark.parametrize(("negatives", "popularity"), [(2048, 0.0), (8, 0.0), (8, 0.75)])
+def test_the_sampled_loss_beats_popularity(negatives: int, popularity: float, world: Tiny) -> None:
+    """The default loss, with its default number of negatives, and with fewer than there are items."""
+    assert SequenceTraining().loss == "sampled"
+    assert SequenceTraining().negatives == 2048
+    training = {k: v for k, v in SMALL["training"].items() if k != "loss"}
+    settings = SMALL | {"training": training | {"negatives": negatives, "popularity": popularity}}
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(make(SASRec, world, settings), world) > 1.3 * ndcg(popular, world)
 
 
 def test_the_published_form_of_lightsans_learns(world: Tiny) -> None:

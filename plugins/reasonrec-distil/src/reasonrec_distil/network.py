@@ -92,7 +92,7 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         faded = functional.softplus(self.links)[known] * fade.unsqueeze(-1)
         row = torch.arange(len(items), device=items.device)[:, None, None] * scores.shape[1]
         places = (self.places[known] + row).reshape(-1)  # type: ignore[index]
-        mass = scores.new_zeros(scores.numel()).index_add(0, places, faded.reshape(-1)).reshape(scores.shape)
+        mass = faded.new_zeros(scores.numel()).index_add(0, places, faded.reshape(-1)).reshape(scores.shape)
         return scores + self.sharpness * trust[:, 1:] * torch.log1p(mass)
 
     def loss(self, batch: dict[str, Tensor], rng: np.random.Generator) -> BatchLoss:

@@ -12,6 +12,7 @@ from typing import ClassVar, Self, TypeVar
 import numpy as np
 import torch
 from reasonrec_clicks.description import ClickDescriber
+from reasonrec_torch.devices import find_device
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.rows import RowBatch, TrainingRows
 from reasonrec_torch.storage import make_filled, read_tensors, under, write_tensors
@@ -146,7 +147,7 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
 @torch.no_grad()
 def compute_rows(network: ClickNetwork, arrays: Arrays, *, evidence: bool = False) -> Float32:
     """float32[N] logits of rows, or float32[N, 2] evidence; the network stays in its mode and on its device."""
-    device, size = next(network.parameters()).device, len(arrays["user"])
+    device, size = find_device(network), len(arrays["user"])
     ask, found = network.evidence if evidence else network, [np.zeros((0, 2) if evidence else 0, np.float32)]
     for start in range(0, size, CHUNK):
         batch = RowBatch({name: array[start : start + CHUNK] for name, array in arrays.items()}).to(device)

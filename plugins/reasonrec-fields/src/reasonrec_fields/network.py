@@ -80,7 +80,7 @@ class FieldVectors(nn.Module):
 
 
 class Deep(nn.Sequential):
-    """Layers of units with batch normalisation and dropout."""
+    """Layers of units with layer normalisation and dropout; nothing in a row depends on the rest of its batch."""
 
     def __init__(self, width: int, hidden: tuple[int, ...], dropout: float) -> None:
         layers: list[nn.Module] = []

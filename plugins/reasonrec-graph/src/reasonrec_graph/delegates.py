@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from reasonrec_torch.answering import find_user_rows, rank_unknown_last
 from reasonrec_torch.catalog_cache import CatalogCache
+from reasonrec_torch.devices import find_device
 from reasonrec_torch.interactions import TrainingPairs
 from reasonrec_torch.item_features import choose_modalities, join_unit_features, read_unit_features
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
@@ -230,8 +231,8 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
 
     @torch.no_grad()
     def _apply_map(self, features: Float32) -> Float32:
-        device = next(self._map.parameters()).device
-        mapped: Float32 = self._map(torch.from_numpy(np.asarray(features, np.float32)).to(device)).cpu().numpy()
+        read = torch.from_numpy(np.asarray(features, np.float32)).to(find_device(self._map))
+        mapped: Float32 = self._map(read).cpu().numpy()
         return mapped
 
     @property

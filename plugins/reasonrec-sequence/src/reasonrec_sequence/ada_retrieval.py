@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from reasonrec_torch.answering import rank_unknown_last
-from reasonrec_torch.devices import one_thread
+from reasonrec_torch.devices import copy_to_cpu, one_thread
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.members import make_member, place_member
 from reasonrec_torch.parameters import to_array
@@ -59,9 +59,9 @@ class AdaRetrieval(LearningDelegate[AdaRetrievalConfig, RoundsNetwork]):
         )
 
     def keep(self, network: RoundsNetwork) -> None:
-        """Take the rounds, and the base as they are trained around it."""
-        self._rounds = network
-        self._base.weights_changed()
+        """Take the rounds, and the base as they are trained around it: on the CPU, where a base answers."""
+        self._rounds = copy_to_cpu(network)
+        self._base.keep(self._rounds.base)
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: in the order of the rounds; see the class."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from functools import lru_cache, wraps
 from importlib.util import find_spec
 from typing import Concatenate, ParamSpec, TypeVar, cast
@@ -74,6 +75,16 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
+def find_device(module: nn.Module) -> torch.device:
+    """Where the weights of a module are."""
+    return next(module.parameters()).device
+
+
+def copy_to_cpu(module: M) -> M:
+    """The module itself where it is on the CPU; else a copy there, so that it stays where it trains."""
+    return module if find_device(module).type == "cpu" else deepcopy(module).to("cpu")
+
+
 def exact(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:
     """A module's method that computes in the type of its parameters also under autocast.
 
@@ -83,7 +94,7 @@ def exact(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P],
 
     @wraps(method)
     def within(self: M, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+        with torch.autocast(find_device(self).type, enabled=False):
             return method(self, *args, **kwargs)
 
     return cast(Callable[Concatenate[M, P], T], within)

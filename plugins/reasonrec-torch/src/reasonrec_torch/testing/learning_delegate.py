@@ -50,6 +50,29 @@ class LearningDelegateConformance(DelegateConformance):
         assert 0 < rest.count(last) < calls, "it began again"
         np.testing.assert_array_equal(again.score(batch, observation), whole.score(batch, observation))
 
+    def test_trained_as_on_a_gpu_it_answers_on_the_cpu(self, workplace: Workplace, tmp_path: Path) -> None:
+        """In bfloat16, which is the default there, and on a GPU where there is one.
+
+        Training, validation, answers, files and a second fit mix neither types nor devices.
+        """
+        import torch
+
+        task, delegate = workplace.any_task(), self.make()
+        made, (batch, observation, _) = workplace.data(task), workplace.asked(task)
+        there = {"device": "cuda" if torch.cuda.is_available() else "cpu", "precision": "bfloat16"}
+        training = delegate.config.training.model_copy(update={"epochs": EPOCHS, **there})
+        delegate.config = delegate.config.model_copy(update={"training": training})
+        self.ready(delegate, made.fit)
+        delegate.fit(made.fit)
+        scores = delegate.score(batch, observation)
+        assert not np.isnan(scores).any()
+        (tmp_path / "saved").mkdir()
+        delegate.save(tmp_path / "saved")
+        loaded = type(delegate).load(tmp_path / "saved", made.dataset.catalog)
+        np.testing.assert_allclose(loaded.score(batch, observation), scores, rtol=1e-4, atol=1e-5)
+        again = delegate.refit(made.fit)
+        assert not np.isnan(again.score(batch, observation)).any()
+
     def test_saved_and_loaded_it_knows_the_epochs_that_validation_chose(self, workplace: Workplace) -> None:
         """What `refit` goes by."""
         task = workplace.any_task()
