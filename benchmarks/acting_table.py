@@ -1,4 +1,7 @@
-"""Writes what benchmarks/acting.py measured into its sections of benchmarks/results/acting.md; the rest stays."""
+"""Writes what benchmarks/acting.py measured into its sections of benchmarks/results/acting.md; the rest stays.
+
+A measurement may say what it is ``about``; else its section calls it by the name of its file.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def write_table(work: Path) -> None:
         for name, piece in pieces.items():
             run, _, what = name.rpartition(".")
             if what == part:
-                lines += [f"{run}, {piece['date']}\n", *show(piece["found"]), ""]
+                lines += [f"{piece.get('about', run)}, {piece['date']}\n", *show(piece["found"]), ""]
         if lines:
             page = replace_section(page, title, "\n".join(lines))
     OUT.write_text(page)
@@ -92,20 +95,54 @@ def curves(found: dict[str, Any]) -> Iterator[str]:
         for name, each in prices.items()
     )
     policy = next(name for name in prices if name not in points and name != "deciding")
-    yield f"\n| to | share | random | learned | oracle | ms, one | ms, in batches of {sizes[1]} |"
+    yield f"\n| to | share | random | learned | oracle | ms, one: processor (clock) | in batches of {sizes[1]} |"
     yield "|---|---|---|---|---|---|---|"
     for label, each in points.items():
         for point in each:
             share = point["share"]
             costs = []
             for size in sizes:
-                alone, other, deciding = (prices[name][size]["work"] for name in (policy, label, "deciding"))
-                costs.append(alone + share * (other - alone) + deciding)
+                for kind in ("work", "clock"):
+                    alone, other, deciding = (prices[name][size][kind] for name in (policy, label, "deciding"))
+                    costs.append(alone + share * (other - alone) + deciding)
             quality = " | ".join(f"{point[name]:.4f}" for name in ("random", "learned", "oracle"))
-            yield f"| {label} | {share:.2f} | {quality} | {costs[0]:.2f} | {costs[1]:.3f} |"
+            one, batch = f"{costs[0]:.2f} ({costs[1]:.2f})", f"{costs[2]:.3f} ({costs[3]:.3f})"
+            yield f"| {label} | {share:.2f} | {quality} | {one} | {batch} |"
+
+
+def show_change(found: dict[str, Any], digits: int = 0) -> str:
+    """A relative change in percent with its interval."""
+    value, low, high = (f"{round(100 * found[name], digits) + 0:+.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} % ({low} to {high})"
+
+
+def kept_promises(found: dict[str, Any]) -> Iterator[str]:
+    """What ``free`` promised on validation and what test brought, run by run (benchmarks/acting_runs.py)."""
+    yield (
+        "| run | the student's NDCG@10 of the policy's: validation, test | handed over | NDCG@10 there: validation"
+        " | test | time of one request: validation | test, where so many were handed over | of 32 at once: validation"
+        " | test | of 256: validation |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for name, row in found.items():
+        student, batches = row["student"], row["batches"]
+        ratios = ", ".join(
+            f"{student[part]:.4f} of {row['policy'][part]:.4f} ({student[part] / row['policy'][part]:.2%})"
+            for part in ("validation", "test")
+        )
+        quality = [show_change(row["quality"][part], 1) for part in ("validation", "test")]
+        held = "confirmed" if row["quality"]["confirmed"] else "**not confirmed**"
+        times = [show_change(row["one"][part]) for part in ("validation", "test")]
+        several = [show_change(each) for each in (batches["validation"]["32"], batches["test"]["32"])]
+        yield (
+            f"| {name}, {row['date']}, seed {row['seed']} | {ratios} | {row['share']['validation']:.0%}"
+            f" | {quality[0]} | {quality[1]}: {held} | {times[0]} | {times[1]}, {row['timed share']:.1%}"
+            f" | {several[0]} | {several[1]} | {show_change(batches['validation']['256'])} |"
+        )
 
 
 SECTIONS = (
+    ("free", "What `free` promised, and what came of it", kept_promises),
     ("curve", "NDCG@10 on test against milliseconds", curves),
     ("decide", "Deciding: processor milliseconds, median", decided),
     ("share", "A share that comes out: the part of the test requests that is handed over", shared),

@@ -37,6 +37,17 @@ def test_every_benchmark_can_be_imported_together_with_the_others() -> None:
     assert len(list(BENCHMARKS.glob("*.py"))) > 40
 
 
+def test_the_page_on_acting_is_what_its_measurements_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import acting_table
+
+    results, page = BENCHMARKS / "results", tmp_path / "acting.md"
+    page.write_text((results / "acting.md").read_text())
+    monkeypatch.setattr(acting_table, "OUT", page)
+    acting_table.write_table(results / "acting")
+    assert page.read_text() == (results / "acting.md").read_text(), "acting.py table --work benchmarks/results/acting"
+
+
 def test_click_models_are_compared_over_seeds_by_resampled_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from click_pairs import compare_clicks
