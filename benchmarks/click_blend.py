@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from click_pairs import COMPARED, compare_clicks, rebuild
-from models import read_kept
+from model_plan import read_kept
 from reasonrec_fields.blend import CLIP, fit_weights
 from scipy.special import expit, logit
 
@@ -99,7 +99,8 @@ def tell_blend(members: list[str], seeds: Sequence[int], work: Path) -> list[str
         lines.append(f"- seed {s}: {each} ({fitted[s][1]:+.2f})")
     lines += ["", "In pairs on the test part:", ""]
     for name, found in list(systems.items())[: len(members)] + list(systems.items())[len(members) + 1 :]:
-        pairs = [line.split(" |, ")[0] + line[line.index(":") :] for line in compare_clicks(blend, found)]
+        rows = compare_clicks(blend, found)
+        pairs = [f"{row.metric}: {row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f})" for row in rows]
         lines.append(f"- weights from validation less {name}: {'; '.join(pairs)}")
     return [*lines, *tell_delegate(members, seeds, blend, work), ""]
 

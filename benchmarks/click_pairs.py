@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.evaluate import CLICK_METRICS, Clicks, Scores, Totals
-from reasonrec_core.evaluate.bootstrap import interval, resample, sum_by_user
+from reasonrec_core.errors import DataError
+from reasonrec_core.evaluate import CLICK_METRICS, Clicks, Comparison, Scores, Totals, compare
+from reasonrec_core.evaluate.bootstrap import sum_by_user
 from reasonrec_core.evaluate.scores import score_clicks, user_units
-from reasonrec_core.types import Float64
+from reasonrec_core.types import Float64, Task
 
 COMPARED = ("AUC", "UAUC", "LogLoss")
 
@@ -27,44 +28,44 @@ def list_clicks(scores: Scores) -> dict[str, Any]:
     return {"users": scores.users, "query": clicks.query, "label": clicks.label, "probability": clicks.probability}
 
 
-def compare_clicks(first: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line a metric; ``|`` stands for the names.
+def compare_clicks(first: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> list[Comparison]:
+    """``first`` less ``other`` by each of `COMPARED`; every metric is a family of its own.
 
     Args:
         first, other: of each seed what `list_clicks` gave, the same seeds for both.
 
     Raises:
-        ValueError: they did not answer the same clicks, or have different seeds.
+        DataError: they did not answer the same clicks, or have different seeds.
     """
     answers = [*first, *other]
     if len(first) != len(other):
-        raise ValueError(f"one has answers of {len(first)} seeds, the other of {len(other)}; measure the rest")
+        what = f"one has answers of {len(first)} seeds, the other of {len(other)}"
+        raise DataError(what, fix="Measure the rest.")
     for each in answers:
         if any(not np.array_equal(each[name], answers[0][name]) for name in ("users", "query", "label")):
-            raise ValueError("the two were not asked about the same clicks; measure them again")
+            raise DataError("the two were not asked about the same clicks", fix="Measure them again.")
+    one, two = average_seeds(first), average_seeds(other)
+    return [row for metric in COMPARED for row in compare(one, two, [metric])]
+
+
+def average_seeds(answers: Sequence[Mapping[str, Any]]) -> Scores:
+    """The metrics of several answers to the same clicks, averaged, as metrics of the same users."""
     parts = [sum_by_user(rebuild(each), COMPARED) for each in answers]
-    lines = []
-    for metric in COMPARED:
-        one, two = ([p[metric] for p in some] for some in (parts[: len(first)], parts[len(first) :]))
-        gap = subtract_means(one, two)
-        exact = float(np.mean([t.value for t in one]) - np.mean([t.value for t in two]))
-        low, high = interval(resample({metric: gap}, seed=0)[metric], exact)
-        lines.append(f"{metric} |, {len(first)} seeds: {exact:+.4f} ({low:+.4f} to {high:+.4f})")
-    return lines
+    means = {metric: average_totals([each[metric] for each in parts]) for metric in COMPARED}
+    return Scores(Task.CTR, answers[0]["users"], {}, totals=means)
 
 
-def subtract_means(first: Sequence[Totals], other: Sequence[Totals]) -> Totals:
-    """The mean of some metrics less that of others, as one metric of the same users."""
-    answers = [*first, *other]
+def average_totals(answers: Sequence[Totals]) -> Totals:
+    """The mean of some metrics, as one metric of the same users."""
     ends = np.cumsum([each.parts.shape[1] for each in answers])[:-1]
 
     def combine(sums: Float64) -> Float64:
         parts = np.split(sums, ends, axis=1)
-        values = [each.combine(part) for each, part in zip(answers, parts, strict=True)]
-        gap: Float64 = np.mean(values[: len(first)], axis=0) - np.mean(values[len(first) :], axis=0)
-        return gap
+        mean: Float64 = np.mean([each.combine(part) for each, part in zip(answers, parts, strict=True)], axis=0)
+        return mean
 
-    return Totals(np.concatenate([each.parts for each in answers], axis=1), combine, "user")
+    exact = float(np.mean([each.value for each in answers]))
+    return Totals(np.concatenate([each.parts for each in answers], axis=1), combine, "user", exact=exact)
 
 
 def rebuild(arrays: Mapping[str, Any]) -> Scores:

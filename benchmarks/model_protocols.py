@@ -42,6 +42,8 @@ from reasonrec_core.types import Bool, Cases, Int64, Interactions, Observation, 
 JOINED, FEEDBACK = "-fields", "taobao-buy-cart"
 SPLITS = {"-random": ("random", "random"), "-cold": ("new items", "cold-item")}
 """Ends of names of data sets that stand for another division: the protocol, and the splitter."""
+DATASETS = ("amazon-beauty", "ctr-ml-1m", "gowalla", "hm-week", "ml-100k", "ml-1m", FEEDBACK)
+"""Data that ``models.toml`` may name, also with one of the ends."""
 METRICS = {
     "leave-one-out": ("HR@10", "NDCG@10", "NDCG@10 rare items"),
     "random": ("Recall@20", "NDCG@20", "Recall@20 few interactions", "Recall@20 rare items"),
@@ -163,8 +165,8 @@ def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
             part: {"outside carts": find_outside(getattr(split, part), split.train, dataset.n_items)} for part in PARTS
         }
         return replace(make_bench(name, "kinds of feedback", dataset, split, data, cache, content), groups=groups)
-    ending = next((each for each in SPLITS if name.endswith(each)), "")
-    plain, columns = name.removesuffix(ending or JOINED), {f"context.{each}": each for each in DERIVED.get(name, ())}
+    plain, ending = split_name(name)
+    columns = {f"context.{each}": each for each in DERIVED.get(name, ())}
     dataset = open_or_import(data / plain, cache / "datasets", columns=columns, name=plain)
     protocol, config = choose_protocol(dataset, ending)
     parts = make_split(dataset, SplitConfig(**config))
@@ -175,6 +177,12 @@ def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     if protocol == "new items":
         bench.among = {"valid": np.unique(parts.valid.targets), "test": np.unique(parts.test.targets)}
     return bench
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The data that a name stands for, and its end where that stands for another division (see `SPLITS`)."""
+    ending = next((each for each in SPLITS if name.endswith(each)), "")
+    return name.removesuffix(ending or JOINED), ending
 
 
 def choose_protocol(dataset: Dataset, ending: str) -> tuple[str, dict[str, Any]]:

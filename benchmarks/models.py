@@ -1,15 +1,20 @@
 """Every delegate under one protocol: quality, seconds of the fit, milliseconds of a request, memory.
 
-    python benchmarks/models.py run amazon-beauty --models sasrec lightgcn --seeds 0 1 2 --data ../shared/data
-    python benchmarks/models.py run ml-1m --models sasrec --set '{"dropout": 0.2}' --name "sasrec, dropout .2"
-    python benchmarks/models.py compare amazon-beauty sasrec bsarec
+    python benchmarks/models.py plan
+    python benchmarks/models.py run --data ../shared/data
+    python benchmarks/models.py compare amazon-beauty sasrec bsarec convformer
     python docs/generate.py
 
+What is measured stands in models.toml: ``plan`` shows how much of it is, ``run`` measures the rest, of one data set
+where one is named. Anything else is measured by naming it:
+
+    python benchmarks/models.py run ml-1m --models sasrec --set '{"dropout": 0.2}' --name "sasrec, dropout .2"
+
 Protocols: see `model_protocols`. Settings and epochs are chosen on validation; the test part is answered only where
-``--test`` is given. Each fit is a process of its own (so that its memory is its own) with ``--threads`` threads, is
-kept in benchmarks/results/models.json with the result of each query under ``--work`` (so that any two can be
-compared; of clicks the probabilities, see `click_pairs`), and is not done twice; a killed one goes on where its
-training stood, and then its seconds are not known.
+the plan or ``--test`` says so. Each fit is a process of its own (so that its memory is its own) with ``--threads``
+threads, is kept in benchmarks/results/models.json with the result of each query under ``--work`` (so that any two can
+be compared, see `model_pairs`), and is not done twice; a killed one goes on where its training stood, and then its
+seconds are not known.
 docs/models.md is made from the results by ``docs/generate.py``.
 Needs the packages of the delegates, and reasonrec-text and reasonrec-timm for those that look at content.
 """
@@ -29,78 +34,120 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from click_pairs import compare_clicks, list_clicks
-from model_protocols import GROUPED, Bench, prepare, reads_content
+from click_pairs import list_clicks
+from model_pairs import compare_kept
+from model_plan import KEPT, PLAN, Fit, check_settings, choose_fits, read_kept, read_plan, show_plan
+from model_protocols import Bench, prepare, reads_content
 from progress import tell
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, Kind
+from reasonrec_core.errors import ReasonRecError
 from reasonrec_core.evaluate import Scores
-from reasonrec_core.io import content_hash, read_arrays, write_arrays, write_json
+from reasonrec_core.io import content_hash, write_arrays, write_json
 from reasonrec_core.registry import Registry
 
-KEPT = Path(__file__).parent / "results" / "models.json"
-REQUESTS, DRAWS = 60, 2000
-GROUPS = ("rare items", "less popular items", "few interactions", "among new items", "outside carts")
-COMPARED = (
-    "HR@10", "NDCG@10", "Recall@20", "NDCG@20", "HR@50", "NDCG@50", *(f"{m} {g}" for g in GROUPS for m in GROUPED),
-)  # fmt: skip
-EVERY = (
-    "popularity", "transitions", "ease", "slim", "user-knn", "content-knn", "implicit-als", "implicit-bpr",
-    "implicit-itemknn", "lightgbm-rank", "lightgcn", "sgl", "gcm", "alpharec", "recgoat", "ssr", "sasrec", "bsarec",
-    "lightsans", "convformer", "gru", "ada-retrieval",
-)  # fmt: skip
+REQUESTS = 60
 
 
 def main() -> None:
+    options = parse_options()
+    try:
+        if options.what == "one":
+            measure(options)
+        elif options.what == "compare":
+            print("\n".join(compare_kept(options.dataset, options.names, read_kept(options.kept), options.work)))
+        elif options.what == "plan":
+            plan = choose_fits(read_plan(Registry.discover(), options.plan), options.dataset)
+            kept = {k: v for k, v in read_kept(options.kept).items() if options.dataset in (None, k.split(" | ")[0])}
+            print("\n".join(show_plan(plan, kept)))
+        else:
+            run(options)
+    except ReasonRecError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "one", "compare"])
-    parser.add_argument("dataset")
-    parser.add_argument("names", nargs="*", help="of two results to compare")
-    parser.add_argument("--models", nargs="+", default=list(EVERY))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--set", type=json.loads, default={}, help="settings of the model, as JSON")
-    parser.add_argument("--name", help="call it something else (with --set)")
-    parser.add_argument("--test", action="store_true", help="also answer the test queries")
+    parser.add_argument("what", choices=["plan", "run", "compare", "one"], help="one: a single fit, in this process")
+    parser.add_argument("dataset", nargs="?", help="all of the plan's where it is left out (plan, run)")
+    parser.add_argument("names", nargs="*", help="compare: results, the first with each of the others")
+    parser.add_argument("--models", nargs="+", help="run: these delegates, planned or not")
+    parser.add_argument("--seeds", nargs="+", type=int, help="with --models; 0 where they are left out")
+    parser.add_argument("--set", type=read_json_text, help="with --models: their settings, as JSON")
+    parser.add_argument("--name", help="with --models: call it something else (with --set)")
+    parser.add_argument("--test", action="store_true", help="with --models: also answer the test queries")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reasonrec")
-    parser.add_argument("--work", type=Path, default=Path("runs/models"))
+    parser.add_argument("--work", type=Path, default=Path("runs/models"), help="answers and trainings")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="what to measure")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="what was measured")
     options = parser.parse_args()
-    if options.what == "one":
-        measure(options)
-    elif options.what == "compare":
-        compare(options)
+    if options.what == "compare" and len(options.names) < 2:
+        parser.error("compare needs a data set and two names or more")
+    if options.what != "compare" and options.names:
+        parser.error(f"{options.what} takes one data set, not also {' '.join(options.names)}")
+    if options.models and not options.dataset:
+        parser.error("--models needs a data set")
+    if not options.models and (options.what == "one" or options.seeds or options.set or options.name or options.test):
+        parser.error("--seeds, --set, --name and --test go with --models; what else is measured stands in models.toml")
+    if options.name and len(options.models) > 1:
+        parser.error("--name is the name of one model")
+    options.seeds, options.set = options.seeds or [0], options.set or {}
+    return options
+
+
+def read_json_text(text: str) -> dict[str, Any]:
+    """Settings from the command line."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no table of settings, like '{{\"layers\": 2}}'")
+    return found
+
+
+def run(options: argparse.Namespace) -> None:
+    """Every fit that is asked for and not kept, one after another."""
+    registry = Registry.discover()
+    if options.models:
+        asked = [
+            Fit(options.dataset, model, options.name or model, options.set, seed, options.test)
+            for model in options.models
+            for seed in options.seeds
+        ]
     else:
-        for model in options.models:
-            for seed in options.seeds:
-                start(options, model, seed)
+        asked = choose_fits(read_plan(registry, options.plan), options.dataset)
+    kept = read_kept(options.kept)
+    missing = [fit for fit in asked if not fit.is_kept(kept)]
+    check_settings(missing, registry)
+    print(f"{len(asked) - len(missing)} of {len(asked)} fits are kept, {len(missing)} to go", flush=True)
+    failed = [fit.key for fit in missing if not start(options, fit)]
+    if failed:
+        raise SystemExit(f"{len(failed)} of {len(missing)} fits failed: {'; '.join(failed)}")
 
 
-def read_kept() -> dict[str, Any]:
-    return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
-
-
-def identify(options: argparse.Namespace, model: str, seed: int) -> str:
-    return f"{options.dataset} | {options.name or model} | {seed}"
-
-
-def start(options: argparse.Namespace, model: str, seed: int) -> None:
-    """Fit in a process of its own, unless that is done."""
-    found = read_kept().get(identify(options, model, seed))
-    if found is not None and found["settings"] == options.set and ("test" in found or not options.test):
-        return
-    given = [str(Path(__file__)), "one", options.dataset, "--models", model, "--seeds", str(seed)]
-    given += ["--set", json.dumps(options.set), "--threads", str(options.threads), "--data", str(options.data)]
-    given += ["--cache", str(options.cache), "--work", str(options.work), *(["--test"] if options.test else [])]
-    given += ["--name", options.name] if options.name else []
-    if subprocess.run([sys.executable, *given], check=False).returncode:
-        print(f"{identify(options, model, seed)}: failed", flush=True)
+def start(options: argparse.Namespace, fit: Fit) -> bool:
+    """Fit in a process of its own, unless another command has done it by now; whether that went well."""
+    if fit.is_kept(read_kept(options.kept)):
+        return True
+    given = [str(Path(__file__)), "one", fit.dataset, "--models", fit.model, "--seeds", str(fit.seed)]
+    given += ["--set", json.dumps(fit.settings), "--threads", str(options.threads), "--data", str(options.data)]
+    given += ["--cache", str(options.cache), "--work", str(options.work), *(["--test"] if fit.test else [])]
+    given += ["--name", fit.name, "--kept", str(options.kept)]
+    done = subprocess.run([sys.executable, *given], check=False).returncode == 0
+    if not done:
+        print(f"{fit.key}: failed", flush=True)
+    return done
 
 
 def measure(options: argparse.Namespace) -> None:
     """One model with one seed."""
     (model,), (seed,) = options.models, options.seeds
+    name = Fit(options.dataset, model, options.name or model, options.set, seed, options.test).key
     with threadpool_limits(options.threads):
         limit_torch(options.threads)
         bench = prepare(options.dataset, options.data, options.cache, reads_content(model, options.set))
@@ -118,7 +165,7 @@ def measure(options: argparse.Namespace) -> None:
         seconds = (round(time.perf_counter() - before, 1), round(time.process_time() - used, 1))
         known: dict[str, Any] = {}
         if resumed:  # a training that was finished is found again, and what it took is what was measured then
-            earlier = read_kept().get(identify(options, model, seed), {})
+            earlier = read_kept(options.kept).get(name, {})
             known = earlier if earlier.get("queries") == key else {}
             seconds = (known.get("fit_seconds"), known.get("fit_processor_seconds"))
         found: dict[str, Any] = {
@@ -129,15 +176,16 @@ def measure(options: argparse.Namespace) -> None:
         }  # fmt: skip
         for part in ("valid", "test") if options.test else ("valid",):
             scores = bench.score(bench.finish(delegate) if part == "test" else delegate, part)
-            found[part] = {name: round(float(scores.values[name]), 4) for name in bench.metrics}
+            values = {name: float(scores.values[name]) for name in bench.metrics}  # NaN: a group that nobody is in
+            found[part] = {name: round(value, 4) for name, value in values.items() if not np.isnan(value)}
             folder.mkdir(parents=True, exist_ok=True)
             write_arrays(folder / f"{part}.npz", list_results(scores))
         peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         found["peak_mb"] = max(peak, known.get("peak_mb") or 0)
-    kept = read_kept()
-    kept[identify(options, model, seed)] = found
-    write_json(KEPT, dict(sorted(kept.items())))
-    print(identify(options, model, seed), json.dumps(found), flush=True)
+    kept = read_kept(options.kept)
+    kept[name] = found
+    write_json(options.kept, dict(sorted(kept.items())))
+    print(name, json.dumps(found), flush=True)
 
 
 def list_results(scores: Scores) -> dict[str, Any]:
@@ -168,39 +216,6 @@ def time_requests(delegate: Delegate[Any], bench: Bench) -> float:
             delegate.recommend(batch, seen)
         spent.append(time.process_time() - before)
     return 1000 * float(np.median(spent[len(spent) // 3 :]))
-
-
-def compare(options: argparse.Namespace) -> None:
-    """The difference of two, query by query, averaged over the seeds that both have; its 95 % by resampled users."""
-    kept, (first, other) = read_kept(), options.names
-    for part in ("valid", "test"):
-        means: list[dict[str, Any]] = []
-        clicks: list[list[dict[str, Any]]] = []
-        seeds = [s for s in range(99) if all(f"{options.dataset} | {n} | {s}" in kept for n in options.names)]
-        files = {
-            (n, s): options.work / kept[f"{options.dataset} | {n} | {s}"]["queries"] / f"{part}.npz"
-            for n in options.names
-            for s in seeds
-        }
-        seeds = [s for s in seeds if all(files[n, s].is_file() for n in options.names)]
-        for name in (first, other):
-            found = [read_arrays(files[name, s]) for s in seeds]
-            clicks.append([each for each in found if "probability" in each])
-            means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
-        if all(clicks):
-            for line in compare_clicks(*clicks):
-                print(f"{part} {line.replace('|', f'{first} - {other}')}")
-            continue
-        for metric in [m for m in COMPARED if all(m in x for x in means)]:
-            asked = ~np.isnan(means[0][metric])
-            if not asked.any():  # a group that nobody here is in
-                continue
-            gap, base = (means[0][metric] - means[1][metric])[asked], means[1][metric][asked].mean()
-            rng = np.random.default_rng(0)
-            drawn = [gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(DRAWS)]
-            low, high = np.quantile(drawn, (0.025, 0.975))
-            share = f"{gap.mean() / base:+.1%}" if base else "of nothing"
-            print(f"{part} {metric} {first} - {other}: {gap.mean():+.4f} ({low:+.4f} to {high:+.4f}), {share}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reasonrec_core.errors import DataError
 from reasonrec_core.evaluate.ctr_metrics import auc
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -62,10 +63,9 @@ def test_click_models_are_compared_over_seeds_by_resampled_users(monkeypatch: py
         return {"users": users, "query": np.arange(1200), "label": label, "probability": probability}
 
     good, bad = [answer(0.1), answer(0.1)], [answer(2.0), answer(2.0)]
-    lines = dict(line.split(" |, 2 seeds: ") for line in compare_clicks(good, bad))
+    found = {row.metric: row for row in compare_clicks(good, bad)}
     areas = [np.mean([auc(label, each["probability"]) for each in some]) for some in (good, bad)]
-    found, low, high = (float(x) for x in lines["AUC"].replace("(", "").replace(")", "").replace("to", "").split())
-    assert found == pytest.approx(areas[0] - areas[1], abs=1e-4)
+    assert found["AUC"].difference == pytest.approx(areas[0] - areas[1], abs=1e-6)
     draws = []
     for _ in range(300):  # the same by drawing users with all their rows, and the AUC of those
         rows = np.concatenate([np.flatnonzero(users == u) for u in rng.choice(np.unique(users), len(np.unique(users)))])
@@ -73,9 +73,10 @@ def test_click_models_are_compared_over_seeds_by_resampled_users(monkeypatch: py
             np.mean([auc(label[rows], each["probability"][rows]) for each in each_side]) for each_side in (good, bad)
         ]
         draws.append(some[0] - some[1])
-    assert low == pytest.approx(np.quantile(draws, 0.025), abs=0.01)
-    assert high == pytest.approx(np.quantile(draws, 0.975), abs=0.01)
-    assert lines["LogLoss"].startswith("-")
-    assert all(line.endswith("+0.0000 (+0.0000 to +0.0000)") for line in compare_clicks(good, good))
-    with pytest.raises(ValueError, match="same clicks"):
+    assert found["AUC"].low == pytest.approx(np.quantile(draws, 0.025), abs=0.01)
+    assert found["AUC"].high == pytest.approx(np.quantile(draws, 0.975), abs=0.01)
+    assert found["LogLoss"].difference < 0
+    assert found["LogLoss"].p < 0.001
+    assert [(row.difference, row.low, row.high, row.p) for row in compare_clicks(good, good)] == 3 * [(0, 0, 0, 1)]
+    with pytest.raises(DataError, match="same clicks"):
         compare_clicks(good, [{**each, "label": 1 - label} for each in bad])
