@@ -21,6 +21,17 @@ LIBRARIES = {
     "reasonrec-lightgbm": "LightGBM, MIT",
 }
 """Packages whose models are other people's code."""
+ELSEWHERE = {
+    "ann-index": "ann_index",
+    "click-rate": "click_rate",
+    "cot-fusion": "cot_sources",
+    "distilled": "distil",
+    "implicit-bpr": "delegates",
+    "lightgbm-rank": "lightgbm_rank",
+    "policy": "levels",
+}
+"""Delegates that are measured by a benchmark of their own, and its page in benchmarks/results."""
+PAGES = "../benchmarks/results"
 Row = Mapping[str, Any]
 
 
@@ -43,7 +54,8 @@ def delegate_table(registry: Registry) -> str:
             first = re.split(r"(?<=[^A-Z]\.) |\n\n", " ".join(text.split("\n\n")[0].split()))[0]
             licence = f"{LIBRARIES[package]}; " if package in LIBRARIES else ""
             licence += f"ours, {metadata(package)['License-Expression']}"
-            where = ", ".join(sorted(seen.get(name, ()))) or "nothing yet"
+            own = [f"[a page of its own]({PAGES}/{ELSEWHERE[name]}.md)"] if name in ELSEWHERE else []
+            where = ", ".join([*sorted(seen.get(name, ())), *own]) or "nothing yet"
             rows.append(f"| `{name}` | {first.replace('|', chr(92) + '|')} | `{package}` | {licence} | {where} |")
     return "\n".join([*rows, ""])
 
