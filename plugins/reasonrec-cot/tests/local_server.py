@@ -1,4 +1,4 @@
-"""A real HTTP server over a small real model: the OpenAI completions API, as far as servers state likelihoods."""
+"""A real HTTP server over a small real model: OpenAI's completions and chats, where they state likelihoods."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import uvicorn
+from reasonrec_cot.backbone.chat_template import PLAIN
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,14 +22,15 @@ from starlette.routing import Route
 
 @dataclass
 class LocalServer:
-    """Answers `/v1/models` and `/v1/completions`.
+    """Answers `/v1/models`, `/v1/completions` and `/v1/chat/completions`.
 
     Attributes:
         backbone: the model, asked by transformers alone.
         echo: whether the likelihoods of a prompt's tokens are told.
         named: whether tokens that are asked for by number are told, whatever is likeliest (vLLM).
         faults: what goes wrong next, one a request: a status, "hang", "cut", "short", "text", "nan", "empty".
-        asked: the bodies of all requests for completions.
+        asked: the bodies of all requests for completions or chats.
+        likelihoods: whether a chat states any.
         keys: the keys that came with them.
         most: requests that were under way at once.
     """
@@ -36,6 +38,7 @@ class LocalServer:
     backbone: Any
     echo: bool = True
     named: bool = True
+    likelihoods: bool = True
     faults: deque[Any] = field(default_factory=deque)
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -62,7 +65,8 @@ class LocalServer:
                 return JSONResponse(told, fault, {"Retry-After": "0"} if fault == 429 else {})
             if body.get("echo") and not self.echo:
                 return JSONResponse({"error": {"message": "Only no echo is supported"}}, 400)
-            return _damage(JSONResponse(self.answer(body)), fault)
+            answer = self.answer(body) if "prompt" in body else self.answer_chat(body)
+            return _damage(JSONResponse(answer), fault)
         finally:
             self.under_way -= 1
 
@@ -97,6 +101,31 @@ class LocalServer:
             "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(new)},
         }
 
+    def answer_chat(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A reply in the form of OpenAI."""
+        tokens = self.tokens_of_chat(body["messages"])
+        with torch.no_grad():
+            logprobs = self.backbone.model(torch.tensor([tokens])).logits[0, -1].double().log_softmax(-1)
+        listed = [
+            {"token": self.backbone.tokenizer.decode([t]), "logprob": float(logprobs[t]), "bytes": None}
+            for t in logprobs.topk(body["top_logprobs"]).indices.tolist()
+        ]
+        told = {"content": [{**listed[0], "top_logprobs": listed}]} if self.likelihoods else None
+        message = {"role": "assistant", "content": listed[0]["token"]}
+        return {
+            "choices": [{"index": 0, "message": message, "logprobs": told, "finish_reason": "length"}],
+            "usage": {"prompt_tokens": len(tokens), "completion_tokens": 1},
+        }
+
+    def tokens_of_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        """What the model reads of a chat, up to where it speaks."""
+        template = self.backbone.tokenizer.chat_template or PLAIN
+        text = self.backbone.tokenizer.apply_chat_template(
+            messages, chat_template=template, tokenize=False, add_generation_prompt=True
+        )
+        found: list[int] = self.backbone.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
+
     def _write(self, prompt: list[int], body: dict[str, Any]) -> list[int]:
         with torch.no_grad():
             text = torch.tensor([prompt])
@@ -127,6 +156,7 @@ def serving(backbone: Any, **settings: Any) -> Iterator[LocalServer]:
     routes = [
         Route("/v1/models", local.models),
         Route("/v1/completions", local.completions, methods=["POST"]),
+        Route("/v1/chat/completions", local.completions, methods=["POST"]),
     ]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from reasonrec_cot.backbone.chat_model import ASK, ChatTurns
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
 
@@ -84,6 +87,26 @@ def test_both_rank_alike(world: Tiny, url: str) -> None:
     assert there.engine.likelihood.unscored == 0  # type: ignore[attr-defined]
     assert there.bill is not None
     assert there.bill.usage.written == len(batch)
+
+
+def test_a_chat_chooses_as_the_model_here_would(world: Tiny, url: str) -> None:
+    batch = world.test.queries.slice(0, 2)
+    there = made(world, server={"url": url, "api": "chat", "top": 1000})
+    assert there.retriever is not None
+    asked = replace(batch, candidates=there.retriever.of(batch, world.observation(batch), whole=False).items)
+    found = there.engine.rank(asked).answer
+    assert there.engine.likelihood.unscored == 0  # type: ignore[attr-defined]
+    here = made(world).backbone
+    for row, dialogue in enumerate(there.engine.build_dialogues(asked)):
+        turns = ChatTurns().prompt(dialogue)
+        turns[-1]["content"] += "\n" + ASK.format(names="A, B, C, D, E or F")
+        text = here.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        tokens = here.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            shares = here.model(tokens).logits[0, -1].double().softmax(-1)
+        words = [[here.tokenizer.encode(blank + name) for blank in ("", " ")] for name in "ABCDEF"]
+        each = np.array([sum(float(shares[said[0]]) for said in ways if len(said) == 1) for ways in words])
+        np.testing.assert_allclose(found.mass[row], each / each.sum(), atol=0.01)
 
 
 def test_it_states_no_prompts_and_titles_are_refused(world: Tiny, url: str) -> None:

@@ -27,6 +27,8 @@ class SoftTokenConfig(Settings):
     )
 
 
+LETTERS = 26
+"""Candidates with one letter each: longer labels begin with others."""
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -155,6 +157,23 @@ class CotConfig(Settings):
             raise ValueError("a model on a server cannot be tuned: take the table tuning or the table server out")
         if self.server is not None and self.answer not in {"label", "title"}:
             raise ValueError(f'answer = "{self.answer}" needs hidden states, which servers do not give: use "label"')
+        if self.server is not None and self.server.api == "chat":
+            self._check_chat()
         if self.server is not None and self.backbone.layers is not None:
             raise ValueError("backbone.layers shortens a model that runs here: take it, or the table server, out")
         return self
+
+    def _check_chat(self) -> None:
+        """Refuse what a chat cannot do: it neither continues a given beginning nor says how likely a given text is."""
+        wrong = {
+            f'answer = "{self.answer}"': self.answer != "label" and 'use answer = "label"',
+            "thought": (self.thought.observe or self.thought.deliberate) and "take the table thought out",
+            'confidence = "verbalised"': self.confidence == "verbalised" and 'use confidence = "probability"',
+            f"shortlist.size = {self.shortlist.size}": self.shortlist.size > LETTERS and f"use at most {LETTERS}",
+        }
+        for setting, fix in wrong.items():
+            if fix:
+                raise ValueError(
+                    f'{setting} cannot be had of server.api = "chat", whose only answers are one label, or yes or no: '
+                    f'{fix}, or use a server with server.api = "completions"'
+                )

@@ -17,16 +17,17 @@ from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
 from reasonrec_cot.answers.early_exit import EarlyExit
 from reasonrec_cot.answers.exit_rule import settled
 from reasonrec_cot.answers.item_head import HeadAnswers
-from reasonrec_cot.answers.likelihood import CandidateLikelihood, Likelihood
 from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, fuse_scores
-from reasonrec_cot.answers.server_likelihood import ServerLikelihood
+from reasonrec_cot.backbone.chat_model import ChatModel, ChatTurns
 from reasonrec_cot.backbone.kv_cache import Usage
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.served_model import ServedModel
 from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.language_model import list_special_tokens, make_scorer, make_writer
 from reasonrec_cot.prompting.dialogue import Dialogue
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import opening
@@ -85,7 +86,7 @@ class Engine:
     def __init__(
         self,
         config: CotConfig,
-        backbone: Backbone | ServerModel,
+        backbone: Backbone | ServerModel | ChatModel,
         catalog: Catalog,
         soft: SoftItems | None = None,
         head: HeadAnswers | None = None,
@@ -95,22 +96,21 @@ class Engine:
     ) -> None:
         self.config, self.backbone, self.soft = config, backbone, soft
         self.head, self.decision, self.counts, self.exit = head, decision, counts, exit
-        special = tuple(backbone.tokenizer.all_special_tokens)
-        self.items = ItemWords(catalog, config.items, special)
+        self.items = ItemWords(catalog, config.items, list_special_tokens(backbone))
         prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})
         has_soft = soft.has if soft is not None else lambda item: False
         self.prompt_builder = PromptBuilder(self.items, load_templates(config.templates), prompt, has_soft)
-        if soft is None:
-            self.tokeniser = DialogueTokeniser(backbone.tokenizer)
-        else:
-            self.tokeniser = DialogueTokeniser(backbone.tokenizer, soft.per_item, soft.has)
-        self.thought_writer = ThoughtWriter(backbone, self.tokeniser, config.thought)
-        self.likelihood: CandidateLikelihood
-        if isinstance(backbone, ServerModel):
-            self.likelihood = ServerLikelihood(backbone, self.tokeniser, config.length_power, config.temperature)
-        else:
-            self.likelihood = Likelihood(backbone, self.tokeniser, config.length_power, config.temperature)
+        self._writer = make_writer(backbone, soft)
+        self.likelihood = make_scorer(backbone, self._writer, config)
+        self.thought_writer = ThoughtWriter(backbone, self._writer, config.thought)
         self._decoder: ConstrainedDecoder | None = None
+
+    @property
+    def tokeniser(self) -> DialogueTokeniser:
+        """The model's tokens, where prompts are those."""
+        if isinstance(self._writer, ChatTurns):
+            raise PluginError("the language model is asked in a chat: its tokens are not here")
+        return self._writer
 
     @property
     def decoder(self) -> ConstrainedDecoder:
@@ -134,7 +134,7 @@ class Engine:
     ) -> EngineAnswer:
         """Think and score ``batch``'s candidates; without candidates, the whole catalogue (written answers, head)."""
         asked = dialogues or self.build_dialogues(batch)
-        prompts = [self.tokeniser.prompt(dialogue) for dialogue in asked]
+        prompts = [self._writer.prompt(dialogue) for dialogue in asked]
         parts: list[tuple[list[int], EngineAnswer]] = []
         for rows in self.backbone.groups([len(prompt) for prompt in prompts]):
             index = np.array(rows, np.intp)
@@ -192,14 +192,14 @@ class Engine:
             found[batch.candidates >= 0] = depths[settled(every)] / self.local.layers
         return found
 
-    def _ask_clicks(self, batch: QueryBatch) -> list[Prompt]:
+    def _ask_clicks(self, batch: QueryBatch) -> list[Any]:
         """The prompt of each candidate that there is, by rows."""
         assert batch.candidates is not None
         prompts = []
         for row, column in zip(*np.nonzero(batch.candidates >= 0), strict=True):
             item = int(batch.candidates[row, column])
             request = PromptRequest(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
-            prompts.append(self.tokeniser.prompt(self.prompt_builder.ask(request)))
+            prompts.append(self._writer.prompt(self.prompt_builder.ask(request)))
         return prompts
 
     def _open_answers(self, prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -214,7 +214,7 @@ class Engine:
     @property
     def local(self) -> Backbone:
         """The model, where it runs here."""
-        if isinstance(self.backbone, ServerModel):
+        if isinstance(self.backbone, ServedModel):
             raise PluginError("the language model runs on a server: its layers are not here")
         return self.backbone
 
@@ -236,7 +236,7 @@ class Engine:
         requests = [explanation_request(each) for each in known] or [
             PromptRequest(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)
         ]
-        prompts = [self.tokeniser.prompt(self.prompt_builder.ask(request)) for request in requests]
+        prompts = [self._writer.prompt(self.prompt_builder.ask(request)) for request in requests]
         texts, usage = [""] * len(batch), Usage()
         thoughts: list[dict[str, str]] = [{} for _ in batch.users]
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):

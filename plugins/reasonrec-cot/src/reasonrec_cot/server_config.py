@@ -19,6 +19,11 @@ class ServerConfig(Settings):
     model: str | None = Field(
         None, description="The model's name on the server; if not set, the only one that the server lists."
     )
+    api: Literal["completions", "chat"] = Field(
+        "completions",
+        description="What is asked. completions: /completions, with prompts as a local model would read them; chat: "
+        "/chat/completions, for servers that have nothing else: it chooses among labels (at most 26) or yes and no.",
+    )
     key: str = Field(
         "OPENAI_API_KEY",
         description="Environment variable that holds the key. The key itself is never written anywhere; a server "
@@ -32,7 +37,7 @@ class ServerConfig(Settings):
     prompts: Literal["tokens", "text"] = Field(
         "tokens",
         description="How prompts are sent. tokens: as the model's token numbers, so that the server reads what a "
-        "local model would; text: for servers that take only text (Ollama).",
+        "local model would; text: for servers that take only text (Ollama). A chat is always text.",
     )
     top: int = Field(
         20,

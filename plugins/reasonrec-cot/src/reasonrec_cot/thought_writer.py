@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from reasonrec_core.errors import ConfigError
+from reasonrec_cot.backbone.chat_model import ChatModel, ChatTurns, Turns
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
+from reasonrec_cot.backbone.served_model import ServedModel
 from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.config import ThoughtConfig
@@ -40,7 +43,9 @@ class ThoughtWriter:
         config: budgets.
     """
 
-    def __init__(self, backbone: Backbone | ServerModel, tokeniser: DialogueTokeniser, config: ThoughtConfig) -> None:
+    def __init__(
+        self, backbone: Backbone | ServedModel, tokeniser: DialogueTokeniser | ChatTurns, config: ThoughtConfig
+    ) -> None:
         self.backbone: Any = backbone
         self.tokeniser, self.config = tokeniser, config
         self.faults = OutputFaults()
@@ -49,7 +54,9 @@ class ThoughtWriter:
             for part in PARTS
         }
 
-    def write_thoughts(self, prompts: Sequence[Prompt], soft: SoftTokens | None) -> tuple[Any, list[dict[str, str]]]:
+    def write_thoughts(
+        self, prompts: Sequence[Prompt | Turns], soft: SoftTokens | None
+    ) -> tuple[Any, list[dict[str, str]]]:
         """Read prompts and write their thoughts, up to where the answer is said.
 
         Returns:
@@ -57,6 +64,8 @@ class ThoughtWriter:
         """
         reading = self.backbone.read(prompts, soft)
         thoughts: list[dict[str, str]] = [{} for _ in prompts]
+        if isinstance(self.backbone, ChatModel):  # which begins its turn itself
+            return reading, thoughts
         for part, most in (("observe", self.config.observe), ("deliberate", self.config.deliberate)):
             if most:
                 self.append_texts(reading, [opening(part)] * len(prompts))
@@ -67,6 +76,12 @@ class ThoughtWriter:
 
     def write_part(self, reading: Any, part: str, most: int) -> list[str]:
         """Write one part of every text and end it; gives the parts without tags."""
+        if isinstance(self.backbone, ChatModel):
+            raise ConfigError(
+                f"a chat API cannot write the part <{part}> of an answer: it continues no given beginning",
+                where="policy.server.api",
+                fix='Use a server with api = "completions"; for explanations, policy.explanations = "consensus", too.',
+            )
         stops = self._stops[part]
         served = isinstance(self.backbone, ServerModel)
         said = self.backbone.generate(reading, most, stops) if served else generate(self.backbone, reading, most, stops)
@@ -100,4 +115,5 @@ class ThoughtWriter:
 
     def append_texts(self, reading: Any, texts: Sequence[str]) -> None:
         """Go on with given text."""
+        assert isinstance(self.tokeniser, DialogueTokeniser)
         self.backbone.advance(reading, [self.tokeniser.text(text) for text in texts])

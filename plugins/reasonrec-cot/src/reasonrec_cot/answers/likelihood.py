@@ -20,7 +20,32 @@ TOKENS_AT_ONCE = 1024
 """Of the candidates of one query in one pass."""
 
 
-class CandidateLikelihood(ABC):
+class CandidateScorer(ABC):
+    """Scores listed candidates by what they are called in an answer.
+
+    Args:
+        temperature: of the softmax that gives the mass.
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        self.temperature = temperature
+
+    @abstractmethod
+    def score(self, reading: Any, names: Names) -> list[Float32]:
+        """Per text float32[names]: normalised log probabilities; ``reading`` is as it was, afterwards."""
+
+    def answer(self, reading: Any, batch: QueryBatch, names: Names) -> ItemScores:
+        """Score ``batch.candidates``, which ``names`` names."""
+        assert batch.candidates is not None, "likelihood scores listed candidates"
+        free = allowed(batch, 0)
+        scores = np.full(free.shape, -np.inf, np.float32)
+        asked = [[row[at] for at in np.flatnonzero(may).tolist()] for row, may in zip(names, free, strict=True)]
+        for row, found in enumerate(self.score(reading, asked)):
+            scores[row, free[row]] = found
+        return ItemScores(scores, softmax(scores, self.temperature))
+
+
+class CandidateLikelihood(CandidateScorer):
     """Scores listed candidates: log P(name | text), over name and the tag that ends it.
 
     Names of one token each, none twice (labels of a list, yes and no), need no ending to be told apart, and are scored
@@ -34,13 +59,9 @@ class CandidateLikelihood(ABC):
     """
 
     def __init__(self, tokeniser: DialogueTokeniser, length_power: float = 1.0, temperature: float = 1.0) -> None:
-        self.tokeniser = tokeniser
-        self.length_power, self.temperature = length_power, temperature
+        super().__init__(temperature)
+        self.tokeniser, self.length_power = tokeniser, length_power
         self.end = tokeniser.text(closing("answer"))[0]
-
-    @abstractmethod
-    def score(self, reading: Any, names: Names) -> list[Float32]:
-        """Per text float32[names]: normalised log probabilities; ``reading`` is as it was, afterwards."""
 
     def tokens(self, names: Sequence[str]) -> list[list[int]]:
         """What is scored of each name."""
@@ -48,16 +69,6 @@ class CandidateLikelihood(ABC):
         if all(len(each) == 1 for each in said) and len({each[0] for each in said}) == len(said):
             return said
         return [[*each, self.end] for each in said]
-
-    def answer(self, reading: Any, batch: QueryBatch, names: Names) -> ItemScores:
-        """Score ``batch.candidates``, which ``names`` names."""
-        assert batch.candidates is not None, "likelihood scores listed candidates"
-        free = allowed(batch, 0)
-        scores = np.full(free.shape, -np.inf, np.float32)
-        asked = [[row[at] for at in np.flatnonzero(may).tolist()] for row, may in zip(names, free, strict=True)]
-        for row, found in enumerate(self.score(reading, asked)):
-            scores[row, free[row]] = found
-        return ItemScores(scores, softmax(scores, self.temperature))
 
 
 class Likelihood(CandidateLikelihood):

@@ -126,12 +126,13 @@ class ServerClient:
             raise ConfigError(what, where=self.config.url, fix=did_you_mean(self.config.model, names))
         return self.config.model
 
-    def complete(self, bodies: Sequence[Body], read: Callable[[Any, int], T]) -> list[T]:
+    def complete(self, bodies: Sequence[Body], read: Callable[[Any, int], T], path: str) -> list[T]:
         """Ask for a completion of each of ``bodies``, as many at once as is set.
 
         Args:
             bodies: JSON.
             read: makes an answer of a reply and the place of its body; raises `ServerFault` for a damaged one.
+            path: below the API's address: ``completions`` or ``chat/completions``.
 
         Raises:
             PluginError: the server failed to the end.
@@ -142,7 +143,7 @@ class ServerClient:
         pool = ThreadPoolExecutor(min(self.config.concurrency, len(bodies)), "language-model-server")
         try:
             asked = [
-                pool.submit(self._request, "POST", "completions", body, lambda reply, at=at: read(reply, at))
+                pool.submit(self._request, "POST", path, body, lambda reply, at=at: read(reply, at))
                 for at, body in enumerate(bodies)
             ]
             return [each.result() for each in asked]

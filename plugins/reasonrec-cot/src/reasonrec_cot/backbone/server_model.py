@@ -16,7 +16,8 @@ from reasonrec_cot.backbone.generate import Generated
 from reasonrec_cot.backbone.kv_cache import Usage
 from reasonrec_cot.backbone.loading import load_tokenizer
 from reasonrec_cot.backbone.model import SoftTokens
-from reasonrec_cot.backbone.server_client import Body, RefusedRequest, ServerClient, ServerFault, read_usage
+from reasonrec_cot.backbone.served_model import ServedModel
+from reasonrec_cot.backbone.server_client import Body, RefusedRequest, ServerFault
 from reasonrec_cot.backbone.server_replies import read_next_tokens, read_prompt_tokens, read_text
 from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.config import BackboneConfig
@@ -32,12 +33,6 @@ NEUTRAL: Body = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0, "s
 ECHO: Body = {**NEUTRAL, "echo": True, "logprobs": 1}
 """The prompt's own tokens with their likelihoods. One new token is asked for rather than none, which some servers take
 for as many as fit."""
-FIXES = {
-    401: "Put the server's key into the environment variable {key} (policy.server.key names it).",
-    403: "The key in the environment variable {key} may not do this (policy.server.key names it).",
-    404: "policy.server.url should end where the API begins, such as http://localhost:8000/v1.",
-}
-"""By HTTP status."""
 
 
 @dataclass
@@ -56,7 +51,7 @@ class ServerReading:
         return len(self.texts)
 
 
-class ServerModel:
+class ServerModel(ServedModel):
     """Asks a server what `Backbone` computes, as far as an API can say it.
 
     Args:
@@ -69,17 +64,14 @@ class ServerModel:
         ConfigError: the server has no such model.
     """
 
+    path = "completions"
+
     def __init__(
         self, config: ServerConfig, backbone: BackboneConfig, transport: httpx2.BaseTransport | None = None
     ) -> None:
-        self.config, self.max_length = config, backbone.max_length
+        self.max_length = backbone.max_length
         self.tokenizer: Any = load_tokenizer(backbone)
-        self.client = ServerClient(config, transport)
-        self.name = self.client.find_model()
-
-    def groups(self, lengths: Sequence[int]) -> list[list[int]]:
-        """All of them: the server decides what it does side by side."""
-        return [list(range(len(lengths)))] if lengths else []
+        super().__init__(config, transport)
 
     def read(self, prompts: Sequence[Prompt], soft: SoftTokens | None = None) -> ServerReading:
         """Take prompts; nothing is sent before something is asked.
@@ -162,7 +154,7 @@ class ServerModel:
                 return False
 
         try:
-            return self.client.complete([self._whole(tokens, ECHO)], is_whole)[0]
+            return self.client.complete([self._whole(tokens, ECHO)], is_whole, self.path)[0]
         except RefusedRequest:
             return False
 
@@ -195,23 +187,8 @@ class ServerModel:
         read: Callable[[Any, int], T],
     ) -> list[T]:
         """Send texts with these settings, read the replies, and count their tokens into ``usage``."""
-
-        def read_and_count(reply: Any, at: int) -> tuple[T, Usage]:
-            spent = read_usage(reply)
-            if not spent.tokens and not spent.reused:  # a server that does not count
-                spent = Usage(read=len(texts[at]))
-            return read(reply, at), spent
-
         whole = [self._whole(text, body) for text, body in zip(texts, bodies, strict=True)]
-        try:
-            answers = self.client.complete(whole, read_and_count)
-        except RefusedRequest as refused:
-            fix = FIXES.get(refused.status, "See what the server supports: docs of reasonrec-cot, Servers.")
-            what = f"the language model's server refuses what it is asked: {refused}"
-            raise ConfigError(what, where=self.config.url, fix=fix.format(key=self.config.key)) from refused
-        for _, spent in answers:
-            usage.add(spent)
-        return [answer for answer, _ in answers]
+        return self.request(whole, usage, read, [len(text) for text in texts])
 
     def _whole(self, text: Sequence[int], body: Body) -> Body:
         return {"model": self.name, "prompt": self._prompt(text), "max_tokens": 1, **body}

@@ -11,10 +11,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from reasonrec_cot.backbone.server_client import ServerFault
 
 NUMBERED = "token_id:"
 """Before a token's number, where vLLM gives numbers for texts."""
+BLANKS = " \t\r\n▁Ġ"
+"""Before a word, as text or as tokenizers write them."""
 ROUNDING = 1e-3
 """By which a logarithm of a probability may be above 0."""
 
@@ -56,6 +60,26 @@ def read_next_tokens(reply: Any, names: Mapping[str, int], wanted: Sequence[int]
         if token in wanted:
             found[token] = max(logprob, found.get(token, -math.inf))
     return found
+
+
+def read_next_words(reply: Any, names: Sequence[str]) -> list[float]:
+    """Log P of each name as the first word that a chat's answer may begin with; NaN where it is not listed.
+
+    A word with a blank before it is the same, and yes and no (not single letters) are so in any case: their
+    probabilities are added up.
+
+    Raises:
+        ServerFault: likelihoods are missing, or are none.
+    """
+    logprobs = read_choice(reply).get("logprobs")
+    if not isinstance(logprobs, dict):
+        raise ServerFault("its reply has no likelihoods: does it support logprobs in chats?")
+    found: dict[str, float] = {}
+    for word, _, logprob in _list_alternatives(logprobs):
+        name = word.strip(BLANKS)
+        name = name.lower() if len(name) > 1 else name
+        found[name] = float(np.logaddexp(logprob, found.get(name, -math.inf)))
+    return [found.get(name, math.nan) for name in names]
 
 
 def _list_alternatives(logprobs: Mapping[str, Any]) -> list[tuple[str, int | None, float]]:
