@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,13 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"model": "HPF", "parameters": {"k": 8, "max_iter": 20}},
     {"model": "MostPop"},
 )
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (Pass|Refused)(.*?) \| (.*) \|$", README, flags=re.MULTILINE)
+STATED = {name: (does == "Pass", why) for does, why, names in ROWS for name in re.findall(r"`(\w+)`", names)}
+"""Of each class, by the README: whether it passes, and how or why not."""
+FEW = ("n_epochs", "max_iter", "num_epochs")
 
 
 class TestFactors(DelegateConformance):
@@ -78,6 +87,29 @@ def test_one_product_gives_what_the_model_says_of_each_user(
         np.testing.assert_allclose(
             scores[row, delegate._items], np.ravel(said)[: len(delegate._items)], rtol=1e-5, atol=1e-6
         )
+
+
+def test_the_readme_says_of_every_class_whether_it_can_be_used() -> None:
+    import cornac.models as theirs
+
+    others = (theirs.NextItemRecommender, theirs.NextBasketRecommender)
+    found = {c.__name__: c for c in vars(theirs).values() if isinstance(c, type) and issubclass(c, theirs.Recommender)}
+    assert STATED.keys() == {n for n, c in found.items() if n != "Recommender" and not issubclass(c, others)}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_what_the_readme_says_of_a_class_is_so(name: str, world: Tiny) -> None:
+    import cornac.models as theirs
+
+    passes, why = STATED[name]
+    if "without packages" in why and any(find_spec(package) for package in ("tensorflow", "dgl", "sansa")):
+        pytest.skip("packages that Cornac does not bring are here")
+    few = {each: 5 for each in FEW if each in getattr(theirs, name)._get_init_params()}
+    if not passes:
+        with pytest.raises(ConfigError, match=f"Cornac's {name}"):
+            make(world, {"model": name, "parameters": few})
+    else:
+        assert (make(world, {"model": name, "parameters": few})._factors is not None) == ("one product" in why)
 
 
 def test_factors_beat_popularity(world: Tiny) -> None:

@@ -22,6 +22,8 @@ from reasonrec_cornac.state import put_state, take_state
 COMPARED, CLOSE = 8, 1e-4
 EPOCHS = ("n_epochs", "max_iter", "num_epochs", "epochs")
 GIVEN = frozenset({"name", "trainable", "verbose", "init_params", "seed"})
+CRASHING = frozenset({"FM"})
+"""Models of Cornac 3.0 that end the process in `fit`, which no exception reports."""
 LOCK = threading.Lock()
 """One thread at a time asks a model: some of them keep what they compute."""
 
@@ -40,7 +42,7 @@ class CornacConfig(Settings):
 
 
 class CornacDelegate(Delegate[CornacConfig]):
-    """Any model of Cornac that is learned from users, items and values, kept without pickle.
+    """Models of Cornac that are learned from users, items and values, kept without pickle.
 
     A user of the training part gets what the model says of it, whatever the history of the request: that is all these
     models know. Anybody else gets the mean of the users with the most similar items (cosine), or without a history
@@ -92,6 +94,9 @@ class CornacDelegate(Delegate[CornacConfig]):
         usable: dict[str, Any] = {c.__name__: c for c in classes if c is not base and not issubclass(c, others)}
         if name not in usable:
             what, fix = f"Cornac has no model of users and items called {name!r}", did_you_mean(name, usable)
+            raise ConfigError(what, where="cornac.model", fix=fix)
+        if name in CRASHING:
+            what, fix = f"Cornac's {name} crashes when it is fitted", "Choose another model, e.g. MF."
             raise ConfigError(what, where="cornac.model", fix=fix)
         accepted = set(usable[name]._get_init_params())
         for key in parameters.keys() - (accepted - GIVEN):

@@ -8,5 +8,5 @@ from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 @hookimpl
 def reasonrec_delegates() -> list[ComponentSpec]:
     """One delegate for all of Cornac's models of users and items."""
-    summary = "Any of Cornac's models of users and items, by name"
+    summary = "One of Cornac's models of users and items, by name"
     return [ComponentSpec("cornac", "reasonrec_cornac.delegate:CornacDelegate", summary, ("sequential", "direct"))]
