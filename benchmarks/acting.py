@@ -18,7 +18,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -33,7 +34,7 @@ from threadpoolctl import threadpool_limits
 from reasonrec_core.data import Dataset, open_split
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.finished_run import load_agent
-from reasonrec_core.pipeline.latency import compare_seconds, list_ways_to_ask
+from reasonrec_core.pipeline.latency import Ask, compare_seconds, list_ways_to_ask, without_memory
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import CalibrationData, Router, make_router
@@ -218,23 +219,32 @@ def price(run: Opened, given: argparse.Namespace) -> Found:
     asked["deciding"] = deciding
     found = Found()
     for size, count in ((1, given.sample), (BATCH, given.batches)):
-        middle = np.median(time_ways(asked, run.cases["test"].queries, size, count), axis=0)
+        middle = np.median(time_ways(run.agent, asked, run.cases["test"].queries, size, count), axis=0)
         for name, (clock, work) in zip(asked, middle.tolist(), strict=True):
             found.setdefault(name, {})[str(size)] = {"clock": clock, "work": work}
     return found
 
 
-def time_ways(ways: Mapping[str, Callable[[QueryBatch], object]], queries: QueryBatch, size: int, count: int) -> Any:
+def time_ways(agent: Agent, ways: Mapping[str, Ask], queries: QueryBatch, size: int, count: int) -> Any:
     """float64[count, ways, 2] milliseconds of a request in batches of ``size``: by the clock, of the processor."""
-    queries, rows = replace(queries, k=TOP), np.random.default_rng(2).permutation(len(queries))
+    rng, asks = np.random.default_rng(2), list(ways.values())
+    queries, rows = replace(queries, k=TOP), rng.permutation(len(queries))
     took = np.zeros((count + 2, len(ways), 2))
     for number in range(len(took)):
         batch = queries.take(rows[(number * size + np.arange(size)) % len(rows)])
-        for column, ask in enumerate(ways.values()):
-            began, worked = time.perf_counter(), time.thread_time()
-            ask(batch)
-            took[number, column] = time.perf_counter() - began, time.thread_time() - worked
+        took[number], _ = time_once(agent, asks, batch, rng.permutation(len(asks)).tolist(), warm_up=not number)
     return 1000 * took[2:] / size
+
+
+def time_once(agent: Agent, asks: Sequence[Ask], batch: QueryBatch, order: Sequence[int], *, warm_up: bool) -> Any:
+    """float64[ways, 2] seconds of a batch, by the clock and of the processor; the answers. Nothing of it is kept."""
+    took, answers = np.zeros((len(asks), 2)), list[Any](asks)
+    with nullcontext() if warm_up else without_memory(agent):
+        for column in order:
+            began, worked = time.perf_counter(), time.thread_time()
+            answers[column] = asks[column](batch)
+            took[column] = time.perf_counter() - began, time.thread_time() - worked
+    return took, answers
 
 
 def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
@@ -243,24 +253,15 @@ def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
     queries, took, share = replace(run.cases["test"].queries, k=TOP), np.zeros((len(rows) // size, 2, 2)), []
     for number in range(len(took)):
         batch = queries.take(rows[number * size : (number + 1) * size])
-        for turn in range(2):
-            routed = (number + turn) % 2
-            began, worked = time.perf_counter(), time.thread_time()
-            if routed:
-                replaced = agent.act(batch).decisions.replaced
-            else:
-                alone(batch)
-            took[number, routed] = time.perf_counter() - began, time.thread_time() - worked
-        share.append(float(replaced.mean()))
-    change: Found = {"share": float(np.mean(share[2:])), "n": len(took) - 2}
+        order, ways = (number % 2, 1 - number % 2), (alone, agent.act)
+        took[number], answers = time_once(agent, ways, batch, order, warm_up=not number)
+        share.append(float(answers[1].decisions.replaced.mean()))
     took = took[2:]
+    change: Found = {"share": float(np.mean(share[2:])), "n": len(took)}
     for column, name in enumerate(("clock", "work")):
         relative = compare_seconds(took[:, 1, column], took[:, 0, column], 0)
-        change[name] = {
-            "policy": 1000 * took[:, 0, column].mean(),
-            "routed": 1000 * took[:, 1, column].mean(),
-            **vars(relative),
-        }
+        policy, routed = (1000 * took[:, :, column].mean(axis=0)).tolist()
+        change[name] = {"policy": policy, "routed": routed, **vars(relative)}
     return change
 
 

@@ -76,9 +76,9 @@ def price_levels(run: Levels, given: argparse.Namespace) -> tuple[tuple[str, ...
     """The levels, the cheapest first; milliseconds of a request by size of the batch, float64[count, levels, 2]."""
     ways = {name: ask for name, ask in list_ways_to_ask(run.agent).items() if name in (run.policy, *run.delegates)}
     queries = run.cases["test"].queries
-    alone = time_ways(ways, queries, 1, given.sample)
+    alone = time_ways(run.agent, ways, queries, 1, given.sample)
     order = np.argsort(alone[:, :, 1].mean(axis=0))
-    sizes = {1: alone} | ({BATCH: time_ways(ways, queries, BATCH, given.batches)} if given.batches else {})
+    sizes = {1: alone} | ({BATCH: time_ways(run.agent, ways, queries, BATCH, given.batches)} if given.batches else {})
     names = list(ways)
     return tuple(names[i] for i in order), {str(size): took[:, order] for size, took in sizes.items()}
 
@@ -185,7 +185,8 @@ def time_deciding(run: Levels, router: Router[Any], given: argparse.Namespace) -
     def decide(batch: QueryBatch) -> None:
         router.assign(run.look(batch, answers), batch.users.astype(np.int64))
 
-    return float(np.median(time_ways({"deciding": decide}, run.cases["test"].queries, 1, given.sample)[:, 0, 1]))
+    took = time_ways(run.agent, {"deciding": decide}, run.cases["test"].queries, 1, given.sample)
+    return float(np.median(took[:, 0, 1]))
 
 
 def measure(given: argparse.Namespace) -> Found:

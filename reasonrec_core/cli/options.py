@@ -43,15 +43,9 @@ def set_up_logging() -> None:
     logs.set_up_logging(terminal.verbosity)
 
 
-def _quieter(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+def _set_verbosity(context: click.Context, parameter: click.Parameter, value: int) -> None:
     if value:
-        terminal.verbosity = -1
-        set_up_logging()
-
-
-def _louder(context: click.Context, parameter: click.Parameter, value: int) -> None:
-    if value:
-        terminal.verbosity = min(2, value)
+        terminal.verbosity = -1 if parameter.name == "quiet" else min(2, value)
         set_up_logging()
 
 
@@ -64,8 +58,8 @@ def common_options() -> list[click.Option]:
     """The options that every command gets; their values go to `terminal`, not to the command."""
     silent = partial(click.Option, expose_value=False)
     return [
-        silent(["-q", "--quiet"], is_flag=True, callback=_quieter, help="Show only results and errors."),
-        silent(["-v", "--verbose"], count=True, callback=_louder, help="Show more; -vv shows everything."),
+        silent(["-q", "--quiet"], is_flag=True, callback=_set_verbosity, help="Show only results and errors."),
+        silent(["-v", "--verbose"], count=True, callback=_set_verbosity, help="Show more; -vv shows everything."),
         silent(["--debug"], is_flag=True, callback=_debugging, help="Show the traceback of an error."),
     ]
 

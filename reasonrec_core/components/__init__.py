@@ -3,9 +3,9 @@
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
 networks), `ConsultingPolicy` (deciding again with delegates' answers in view); a delegate, too: `VectorDelegate` (its
-scores are inner products), `FeedbackDelegate` (it learns from what is chosen of shown lists). Every component has a
-pydantic ``Config``; one that learns does so in ``fit``, and is saved to a folder and loaded from it. Arrays cross the
-border as numpy. A component never sees test data.
+scores are inner products), `FeedbackDelegate` (it learns from what is chosen of shown lists); both: `RequestMemory`
+(it keeps something of requests). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and is
+saved to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data.
 """
 
 from reasonrec_core.components.attribution import leave_entries_out as leave_entries_out
@@ -28,6 +28,7 @@ from reasonrec_core.components.models import FeedbackDelegate as FeedbackDelegat
 from reasonrec_core.components.models import ItemInput as ItemInput
 from reasonrec_core.components.models import ItemReader as ItemReader
 from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy
+from reasonrec_core.components.models import RequestMemory as RequestMemory
 from reasonrec_core.components.models import StochasticPolicy as StochasticPolicy
 from reasonrec_core.components.models import UncertaintyEstimator as UncertaintyEstimator
 from reasonrec_core.components.models import VectorDelegate as VectorDelegate

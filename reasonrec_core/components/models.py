@@ -246,6 +246,14 @@ class VectorDelegate(Protocol):
 
 
 @runtime_checkable
+class RequestMemory(Protocol):
+    """A policy or delegate that keeps what makes the next request cheaper if it is like one that was answered."""
+
+    def remember_requests(self, wanted: bool) -> None:
+        """Whether more is kept from now on; what was kept stays. Not while the same requests are timed again."""
+
+
+@runtime_checkable
 class FeedbackDelegate(Protocol):
     """A delegate that learns from what becomes of lists that were shown; `Component.save` keeps what it learned."""
 

@@ -18,7 +18,7 @@ from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.io import read_json, write_text
 
 VERSION = 2
-"""Of the format. Keys are only added; what would break a reader raises it. Since 2 ``bills`` is called ``costs``."""
+"""Of the format. Keys are only added; what would break a reader raises it."""
 FILE = "metrics.json"
 
 
@@ -194,7 +194,7 @@ class Results(Record):
     reporter, and ``slices`` to ``costs``. ``version``: of the file that was read.
     """
 
-    version: int = 1
+    version: int = VERSION
     dataset: DatasetFacts
     protocol: str = ""
     systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
@@ -215,14 +215,6 @@ class Results(Record):
     left_out: dict[str, int] = Field(default_factory=dict)
     seed: int | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_version_1(cls, value: Any) -> Any:
-        """What ``bills`` holds is called ``costs`` since."""
-        if not isinstance(value, dict) or value.get("version", 1) != 1 or "bills" not in value:
-            return value
-        return {"costs": value["bills"], **value}
-
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read ``metrics.json`` of a run folder.
@@ -237,8 +229,8 @@ class Results(Record):
             raise RunError(error.what, where=error.where, fix=fix) from error
         except ValidationError as error:
             raise RunError(describe_invalid(error), where=str(path), fix=fix) from error
-        if found.version > VERSION:
-            what = f"the results have format {found.version}; this release reads up to {VERSION}"
+        if found.version != VERSION:
+            what = f"the results have format {found.version}, but this release reads format {VERSION}"
             raise RunError(what, where=str(path), fix="Install that release, or run the pipeline again.")
         return found
 

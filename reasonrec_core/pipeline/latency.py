@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reasonrec_core.components import RequestMemory
 from reasonrec_core.evaluate.schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.routing import AskingCosts
@@ -21,6 +23,7 @@ WARM_UP = 5
 ROUNDS, LONG = 3, 20.0
 """How often a request is timed, and seconds of one round after which there is no other."""
 LEAST_PAIRS, RESAMPLES = 6, 2000
+Ask = Callable[[QueryBatch], object]
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,20 @@ def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed
         replaced.append(bool(agent.act(batch).decisions.replaced[0]))
 
     who = {"": whole, **list_ways_to_ask(agent)}
-    times = time_in_turn(who, singles)
+    times = time_in_turn(agent, who, singles)
     warm = min(WARM_UP, len(times) - 1)
     return Latency(
         rows[warm:],
         times[warm:, 0],
         {label: times[warm:, column] for column, label in enumerate(who) if label},
-        np.array(replaced[warm : len(times)], np.bool_),
+        np.array(replaced[warm + 1 : len(times) + 1], np.bool_),  # the first answer was not timed
     )
 
 
 def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> AskingCosts | None:
     """Median seconds of one request, to the policy and to each delegate; None where there is nothing to ask."""
-    alone = replace(agent, routers={})
-    timed = measure_latency(alone, queries, min(sample, SAMPLED), agent.width, seed) if agent.policy else None
-    if agent.policy is None or timed is None:
+    alone, most = replace(agent, routers={}), min(sample, SAMPLED)
+    if agent.policy is None or (timed := measure_latency(alone, queries, most, agent.width, seed)) is None:
         return None
     middle = {label: float(np.median(seconds)) for label, seconds in timed.systems.items()}
     return AskingCosts(policy=middle.pop(agent.policy.label), delegates=middle)
@@ -77,37 +79,48 @@ def draw_requests(queries: QueryBatch, sample: int, k: int, seed: int) -> tuple[
     return rows, [replace(queries.take(rows[i : i + 1]), k=k) for i in range(len(rows))]
 
 
-def list_ways_to_ask(agent: Agent) -> dict[str, Callable[[QueryBatch], object]]:
+def list_ways_to_ask(agent: Agent) -> dict[str, Ask]:
     """Each system by itself, observation included; the policy as it answers where nothing is handed over."""
     routers = {task: router.with_state(router.config.at(0.0)) for task, router in agent.routers.items()}
-    alone = replace(agent, routers=routers)
-
-    def delegate(label: str) -> Callable[[QueryBatch], object]:
-        def ask(batch: QueryBatch) -> None:
-            agent.delegate(label, batch, agent.observe(batch))
-
-        return ask
-
-    mine: dict[str, Callable[[QueryBatch], object]] = {agent.policy.label: alone.act} if agent.policy else {}
-    return {**mine, **{label: delegate(label) for label in agent.delegates}}
+    ways: dict[str, Ask] = {agent.policy.label: replace(agent, routers=routers).act} if agent.policy else {}
+    for name in agent.delegates:
+        ways[name] = lambda batch, name=name: agent.delegate(name, batch, agent.observe(batch))  # type: ignore[misc]
+    return ways
 
 
-def time_in_turn(ways: Mapping[str, Callable[[QueryBatch], object]], batches: Sequence[QueryBatch]) -> Float64:
+def time_in_turn(agent: Agent, ways: Mapping[str, Ask], batches: Sequence[QueryBatch]) -> Float64:
     """float64[n, ways] seconds of each batch by the clock, the fastest of `ROUNDS`: other programs' work is no cost.
 
-    Whoever comes first finds the caches cold, so each comes first equally often. One round is enough if it is `LONG`.
+    Whoever comes later finds caches warm, so the order is drawn anew for each batch, after one that is not counted, and
+    what ``agent`` consists of keeps nothing of the batches. One round is enough if it is `LONG`.
     """
-    times, answers, spent = np.full((len(batches), len(ways)), np.inf), list(ways.values()), 0.0
-    for _ in range(ROUNDS):
-        for row, batch in enumerate(batches):
-            for turn in range(len(answers)):
-                column, began = (row + turn) % len(answers), time.perf_counter()
-                answers[column](batch)
-                spent += (took := time.perf_counter() - began)
-                times[row, column] = min(times[row, column], took)
-        if spent > LONG:
-            break
+    times, rng, spent = np.full((len(batches), len(ways)), np.inf), np.random.default_rng(0), 0.0
+    for ask in (answers := list(ways.values())):
+        ask(batches[0])
+    with without_memory(agent):
+        for _ in range(ROUNDS):
+            for row, batch in enumerate(batches):
+                for column in rng.permutation(len(answers)).tolist():
+                    began = time.perf_counter()
+                    answers[column](batch)
+                    spent += (took := time.perf_counter() - began)
+                    times[row, column] = min(times[row, column], took)
+            if spent > LONG:
+                break
     return times
+
+
+@contextmanager
+def without_memory(agent: Agent) -> Iterator[None]:
+    """Within the block systems keep nothing of the requests that they answer: the same are asked several times."""
+    keeping = [named.part for _, named in agent.parts if isinstance(named.part, RequestMemory)]
+    for part in keeping:
+        part.remember_requests(False)
+    try:
+        yield
+    finally:
+        for part in keeping:
+            part.remember_requests(True)
 
 
 def compare_seconds(routed: Float64, alone: Float64, seed: int) -> RelativeDifference:

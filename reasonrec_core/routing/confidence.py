@@ -35,11 +35,6 @@ def ways_of(route: Names, who: Names) -> Names:
     return made
 
 
-def early_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
-    """The estimators that need no answer of the policy."""
-    return tuple(name for name in config.estimators if signal(signals, name).stage == "before")
-
-
 def early_signals(config: RouterConfig, signals: Signals) -> Signals:
     """The signals that there are when a delegate answers: those that need no answer, where it is decided before."""
     if config.stage == "after":
@@ -52,7 +47,8 @@ def fit_confidence(config: RouterConfig, data: CalibrationData, system: str) -> 
     event, known = data.hit.get(system), data.signals
     if event is None:
         return ()
-    sets = [names for names in dict.fromkeys((config.estimators, early_estimators(config, known))) if names]
+    early = tuple(name for name in config.estimators if signal(known, name).stage == "before")  # need no answer
+    sets = [names for names in dict.fromkeys((config.estimators, early)) if names]
     return tuple(Logistic.fit(n, signal_matrix(known, n, len(event)), event, config.seed) for n in sets)
 
 

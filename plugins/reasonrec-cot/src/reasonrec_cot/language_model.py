@@ -37,6 +37,10 @@ class WithLanguageModel:
             raise PluginError("the language model runs on a server: its weights are not here")
         return self.model
 
+    def remember_requests(self, wanted: bool) -> None:
+        """Whether texts that are read and written are kept for the next ones; what a server keeps is its own affair."""
+        self.model.remember_requests(wanted)
+
     @property
     def bill(self) -> Bill | None:
         """What the server was asked so far; None without a server."""

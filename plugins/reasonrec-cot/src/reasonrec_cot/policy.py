@@ -219,17 +219,14 @@ class Cot(WithLanguageModel, ReasoningPolicy[CotConfig]):
             self.config.answer, decision, generator, whole=whole, listed=batch.candidates is not None
         )
         claim = f"Recommend {items.title(first)}" if first >= 0 else "Nothing can be recommended"
+        asks = self.config.confidence == "verbalised"
         return (
             steps.observe_history(items, batch.history.row(row), self.config.prompt.history, thought),
             *steps.add_deliberation(thought),
             *([] if whole else [steps.list_proposed(items, listed, who)]),
             steps.compare_items(items, best, how + cost),
-            steps.state_decision(claim, best[0][1] if best else 0.0, answer.confidences[row], self._asks),
+            steps.state_decision(claim, best[0][1] if best else 0.0, answer.confidences[row], asks),
         )
-
-    @property
-    def _asks(self) -> bool:
-        return self.config.confidence == "verbalised"
 
     def save(self, folder: Path) -> None:
         """Write which weights were used, and the delegate."""

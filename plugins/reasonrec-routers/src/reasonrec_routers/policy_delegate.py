@@ -23,6 +23,7 @@ from reasonrec_core.components import (
     FitData,
     Kind,
     ReasoningPolicy,
+    RequestMemory,
     Settings,
 )
 from reasonrec_core.config_errors import validated
@@ -108,6 +109,11 @@ class PolicyDelegate(Delegate[PolicyDelegateConfig]):
         again = type(self)(self.config)
         again._take(self._ready.refit(self._forbid_asking_itself(data)), data.catalog)
         return again
+
+    def remember_requests(self, wanted: bool) -> None:
+        """As the policy does."""
+        if isinstance(self._ready, RequestMemory):
+            self._ready.remember_requests(wanted)
 
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """The policy's answer with its steps."""

@@ -109,11 +109,12 @@ class _Prefix:
 class PrefixCache:
     """What was read lately, found by its content: the longest common beginning of a new text is not read again.
 
-    Safe in threads. Least recently used entries go first when ``most`` bytes are passed.
+    Safe in threads. Least recently used entries go first when ``most`` bytes are passed. None comes in while ``grows``
+    is False.
     """
 
     def __init__(self, most: int) -> None:
-        self.most = most
+        self.most, self.grows = most, True
         self._entries: OrderedDict[tuple[str, bytes], _Prefix] = OrderedDict()
         self._lock = threading.Lock()
         self._bytes_kept = 0
@@ -136,7 +137,7 @@ class PrefixCache:
     def keep(self, tokens: Int64, source: str, layers: Layers) -> None:
         """Remember the states of ``tokens``; entries that it begins with are dropped, it covers them."""
         entry = _Prefix(tokens, layers)
-        if entry.bytes > self.most:
+        if entry.bytes > self.most or not self.grows:
             return
         with self._lock:
             covered = [

@@ -108,6 +108,10 @@ class Backbone:
         out[places] = soft.vectors(-1 - tokens[places]).to(words.dtype)
         return torch.as_tensor(out)
 
+    def remember_requests(self, wanted: bool) -> None:
+        """Whether texts that are read and written from now on are kept for the next ones."""
+        self.prefixes.grows = self.memory.grows = wanted
+
     def read(self, prompts: Sequence[Prompt], soft: SoftTokens | None = None) -> Reading:
         """Read prompts side by side; what they have in count_common, or with what was read lately, is read once.
 

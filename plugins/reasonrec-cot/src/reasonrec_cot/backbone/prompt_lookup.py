@@ -47,14 +47,17 @@ class TokenHistory:
 
 
 class DraftMemory:
-    """Texts written lately, by any request; safe in threads."""
+    """Texts written lately, by any request; safe in threads. None comes in while ``grows`` is False."""
 
     def __init__(self) -> None:
+        self.grows = True
         self._lock = threading.Lock()
         self._written = TokenHistory()
 
     def add(self, tokens: Sequence[int]) -> None:
         """Remember a text."""
+        if not self.grows:
+            return
         with self._lock:
             if len(self._written.tokens) > REMEMBERED:
                 self._written = TokenHistory(self._written.tokens[-REMEMBERED // 2 :])

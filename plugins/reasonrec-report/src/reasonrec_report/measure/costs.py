@@ -73,14 +73,14 @@ def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k
 
     ways = {"routed": act, **list_ways_to_ask(agent)}
     spending = Spending(agent)
-    batched, sizes = time_batches({who: spending.count(who, way) for who, way in ways.items()}, queries)
+    batched, sizes = time_batches(agent, {who: spending.count(who, way) for who, way in ways.items()}, queries)
     spent = {who: summarise_seconds(np.repeat(seconds, sizes)) for who, seconds in batched.items()}
     money = spending.per_1000
     rows = [_row("routed", "system", latency.whole, spent["routed"], tokens["routed"], money("routed"))]
     for route in sorted(set(routes), key=_place):
         mine = at == route
         if mine.any() and len(set(routes)) > 1:
-            alone, counts = time_batches({route: spending.count(route, act)}, queries.take(np.flatnonzero(mine)))
+            alone, counts = time_batches(agent, {route: spending.count(route, act)}, queries.take(np.flatnonzero(mine)))
             together = summarise_seconds(np.repeat(alone[route], counts))
             counted = tokens["routed"][routes == route]
             rows.append(_row(route, "route", latency.whole[mine], together, counted, money(route)))
@@ -118,17 +118,12 @@ def count_tokens(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
 
 
 def time_batches(
-    ways: Mapping[str, Callable[[QueryBatch], object]], queries: QueryBatch
+    agent: Agent, ways: Mapping[str, Callable[[QueryBatch], object]], queries: QueryBatch
 ) -> tuple[dict[str, Float64], Int64]:
-    """Who -> seconds per request of each batch of `BATCH` requests, asked in turn; and int64 sizes of the batches.
-
-    One batch before them is not counted.
-    """
+    """Who -> seconds per request of each batch of `BATCH` requests, asked in turn; and int64 sizes of the batches."""
     batches = list(_batches(queries))
-    for answer in ways.values():
-        answer(batches[0])
     sizes = np.array([len(batch) for batch in batches])
-    return dict(zip(ways, time_in_turn(ways, batches).T / sizes, strict=True)), sizes
+    return dict(zip(ways, time_in_turn(agent, ways, batches).T / sizes, strict=True)), sizes
 
 
 def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
