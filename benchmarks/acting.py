@@ -253,11 +253,10 @@ def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
     queries, took, share = replace(run.cases["test"].queries, k=TOP), np.zeros((len(rows) // size, 2, 2)), []
     for number in range(len(took)):
         batch = queries.take(rows[number * size : (number + 1) * size])
-        order, ways = (number % 2, 1 - number % 2), (alone, agent.act)
-        took[number], answers = time_once(agent, ways, batch, order, warm_up=not number)
+        order = (number % 2, 1 - number % 2)
+        took[number], answers = time_once(agent, (alone, agent.act), batch, order, warm_up=not number)
         share.append(float(answers[1].decisions.replaced.mean()))
-    took = took[2:]
-    change: Found = {"share": float(np.mean(share[2:])), "n": len(took)}
+    change: Found = {"share": float(np.mean(share[2:])), "n": len(took := took[2:])}
     for column, name in enumerate(("clock", "work")):
         relative = compare_seconds(took[:, 1, column], took[:, 0, column], 0)
         policy, routed = (1000 * took[:, :, column].mean(axis=0)).tolist()

@@ -151,9 +151,7 @@ class GoalSearch:
             if took > latency.LONG / BATCHES[0]:
                 break
             rows = np.resize(order, (max(latency.LEAST_PAIRS, settings.latency_sample // size), size))
-            times = latency.time_in_turn(agent, ways, [queries.take(each) for each in rows])[
-                1:
-            ]  # the first one warms up
+            times = latency.time_in_turn(agent, ways, [queries.take(each) for each in rows])
             found[size], took = latency.compare_seconds(times[:, 0], times[:, 1], seed), float(times.sum())
         return found
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.config import BackboneConfig
@@ -143,3 +144,20 @@ def test_the_first_layers_alone(llama: Path) -> None:
     torch.testing.assert_close(made(2).hidden(tokens), whole.hidden(tokens))
     with pytest.raises(ConfigError, match="only 2 layers"):
         made(3)
+
+
+def test_a_request_that_is_timed_again_is_read_again(llama: Path) -> None:
+    """Of what others asked before, the common beginning is known; of the request itself nothing is kept."""
+    fresh = Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32"))
+    rng = np.random.default_rng(3)
+    system, own = rng.integers(1, 300, 40).tolist(), rng.integers(1, 300, 30).tolist()
+    fresh.read([prompt([*system, 301])])
+    fresh.remember_requests(False)
+    for _ in range(2):
+        reading = fresh.read([prompt([*system, 302, *own])])
+        assert (reading.usage.read, reading.usage.reused) == (31, 40)
+        (said,) = generate(fresh, reading, 8)
+        assert not fresh.memory.follow(said.tokens[:4], 4)
+    fresh.remember_requests(True)
+    fresh.read([prompt([*system, 302, *own])])
+    assert fresh.read([prompt([*system, 302, *own])]).usage.reused == 70
