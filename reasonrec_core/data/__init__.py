@@ -21,6 +21,7 @@ from reasonrec_core.data.sources import list_sources as list_sources
 from reasonrec_core.data.sources import open_or_import as open_or_import
 from reasonrec_core.data.split import Split as Split
 from reasonrec_core.data.split import SplitConfig as SplitConfig
+from reasonrec_core.data.split import list_splitters as list_splitters
 from reasonrec_core.data.split import make_split as make_split
 from reasonrec_core.data.split import make_splitter as make_splitter
 from reasonrec_core.data.split import open_split as open_split

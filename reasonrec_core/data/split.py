@@ -63,6 +63,11 @@ class Split:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+def list_splitters() -> list[str]:
+    """Names of the installed splitters."""
+    return Registry.discover().names(Kind.SPLITTER)
+
+
 def make_splitter(config: SplitConfig, registry: Registry | None = None, *, where: str = "split") -> Splitter[Any]:
     """The splitter that ``config`` names, with its settings checked.
 

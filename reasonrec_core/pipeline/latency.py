@@ -91,8 +91,7 @@ def list_ways_to_ask(agent: Agent) -> dict[str, Ask]:
 def time_in_turn(agent: Agent, ways: Mapping[str, Ask], batches: Sequence[QueryBatch]) -> Float64:
     """float64[n, ways] seconds of each batch by the clock, the fastest of `ROUNDS`: other programs' work is no cost.
 
-    Whoever comes later finds caches warm, so the order is drawn anew for each batch, after one that is not counted, and
-    what ``agent`` consists of keeps nothing of the batches. One round is enough if it is `LONG`.
+    The order is drawn anew for each batch, and systems keep nothing of it: nobody profits from another's work.
     """
     times, rng, spent = np.full((len(batches), len(ways)), np.inf), np.random.default_rng(0), 0.0
     for ask in (answers := list(ways.values())):

@@ -12,16 +12,15 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from reasonrec_core.components import Kind
 from reasonrec_core.data import (
     Dataset,
     SplitConfig,
     is_dataset,
     list_sources,
+    list_splitters,
     make_splitter,
 )
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.registry import Registry
 from reasonrec_datasets.importing.index import build_dataset
 from reasonrec_datasets.importing.table_source import import_path
 from reasonrec_datasets.importing.time_parsing import TICKS
@@ -34,7 +33,7 @@ def _complete_formats(context: click.Context, parameter: click.Parameter, incomp
 
 
 def _complete_kinds(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    names = ("auto", *Registry.discover().names(Kind.SPLITTER))
+    names = ("auto", *list_splitters())
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
