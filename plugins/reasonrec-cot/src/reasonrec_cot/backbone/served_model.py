@@ -41,6 +41,9 @@ class ServedModel:
         self.client = ServerClient(config, transport)
         self.name = self.client.find_model()
 
+    def remember_requests(self, wanted: bool) -> None:
+        """Nothing is kept here. What a server keeps cannot be stopped: asked again, a request may cost it less."""
+
     def groups(self, lengths: Sequence[int]) -> list[list[int]]:
         """All of them: the server decides what it does side by side."""
         return [list(range(len(lengths)))] if lengths else []

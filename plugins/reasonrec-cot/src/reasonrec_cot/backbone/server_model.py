@@ -73,9 +73,6 @@ class ServerModel(ServedModel):
         self.tokenizer: Any = load_tokenizer(backbone)
         super().__init__(config, transport)
 
-    def remember_requests(self, wanted: bool) -> None:
-        """Nothing is kept here. What a server keeps cannot be stopped: asked again, a request may cost it less."""
-
     def read(self, prompts: Sequence[Prompt], soft: SoftTokens | None = None) -> ServerReading:
         """Take prompts; nothing is sent before something is asked.
 
