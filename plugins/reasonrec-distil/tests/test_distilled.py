@@ -98,6 +98,27 @@ def test_a_policy_teaches_by_its_probabilities(world: Tiny) -> None:
     assert mine > 0.85 * ndcg(answer, world)
 
 
+def test_a_plain_name_is_the_policys_or_a_delegates(world: Tiny) -> None:
+    class Registered(ToyPolicy):
+        """Known as `profile` where plugins are listed."""
+
+    Registered.__module__, Registered.__qualname__ = "reasonrec_profile.policy", "Profile"
+    policy = Registered(Registered.Config())
+    policy.fit(world.fit)
+    batch = world.test.queries
+    observed = world.observation(batch)
+
+    def scores(policy: Any, teacher: Any) -> Any:
+        return fit(world, policy, teacher=teacher).score(batch, observed)
+
+    np.testing.assert_array_equal(scores(policy, "profile"), scores(policy, "policy"))
+    np.testing.assert_array_equal(scores(policy, "transitions"), scores(None, ["transitions"]))
+    with pytest.raises(KeyError, match="profile"):
+        scores(policy, ["profile"])  # the pipeline has no such delegate
+    with pytest.raises(KeyError, match="profile"):
+        scores(None, "profile")
+
+
 def test_without_a_teacher_it_says_what_to_set(world: Tiny) -> None:
     with pytest.raises(ConfigError, match="there is no policy to learn from"):
         fit(world, teacher="policy")

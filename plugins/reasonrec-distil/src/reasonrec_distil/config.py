@@ -9,7 +9,7 @@ from reasonrec_torch.config import TrainerConfig
 
 from reasonrec_core.components import Settings
 
-POLICY: Literal["policy"] = "policy"
+POLICY = "policy"
 
 
 class DistilTraining(TrainerConfig):
@@ -29,8 +29,10 @@ class DistilTraining(TrainerConfig):
 class DistilledConfig(Settings):
     """Settings of `Distilled`."""
 
-    teacher: Literal["policy"] | tuple[str, ...] = Field(
-        POLICY, description="The teacher: the pipeline's policy, or delegates by name."
+    teacher: str | tuple[str, ...] = Field(
+        POLICY,
+        description='Who teaches: the pipeline\'s policy ("policy", or its kind, such as "chain"), one delegate by its'
+        " label, or a list of delegates.",
     )
     policies: int = Field(
         1,

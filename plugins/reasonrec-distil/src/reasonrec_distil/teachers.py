@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from reasonrec_torch.members import make_member
 
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy
-from reasonrec_core.errors import ConfigError
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.registry import Registry
 from reasonrec_distil.config import POLICY, DistilledConfig
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Teachers:
                 made = self._make(name, data)
                 made.fit(self._prepare(name, data))
                 self.fitted[name] = made
-        if self.config.teacher == POLICY:
+        if self._policy_teaches:
             return ask_policies([self._own, *self.fitted.values()])  # type: ignore[list-item]
         return ask_delegates(list(self.fitted.values()))  # type: ignore[arg-type]
 
@@ -78,9 +79,18 @@ class Teachers:
     @property
     def _seeds(self) -> dict[str, int]:
         """Of those that are fitted for the student alone, by name: what is added to the seed."""
-        if self.config.teacher == POLICY:
+        if self._policy_teaches:
             return {f"policy-{number + 1}": SEEDS * number for number in range(1, self.config.policies)}
-        return dict.fromkeys(self.config.teacher, 0)
+        named = self.config.teacher
+        return dict.fromkeys((named,) if isinstance(named, str) else named, 0)
+
+    @property
+    def _policy_teaches(self) -> bool:
+        """Whether the setting names the pipeline's policy; a list never does."""
+        named = self.config.teacher
+        return named == POLICY or (
+            isinstance(named, str) and self.policy is not None and named in _list_names(self.policy)
+        )
 
     def _prepare(self, name: str, data: FitData) -> FitData:
         """The same for one of them: a seed, and a folder of its own for unfinished work."""
@@ -99,6 +109,15 @@ class Teachers:
 
     def _make(self, name: str, data: FitData) -> Teacher:
         """A teacher that is not fitted yet."""
-        if self.config.teacher == POLICY:
+        if self._policy_teaches:
             return type(self._own)(self._own.config)
         return make_member(data, name, fix='Set teacher = "policy".')
+
+
+def _list_names(policy: ReasoningPolicy[Any]) -> tuple[str, ...]:
+    """What a policy is called where it is registered, with and without its distribution."""
+    try:
+        name = Registry.discover().find_name(policy)
+    except PluginError:  # one that comes from no plugin
+        return ()
+    return name, name.rpartition(":")[2]
