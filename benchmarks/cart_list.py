@@ -2,7 +2,8 @@
 
     python benchmarks/cart_list.py --data ../shared/data
 
-The items that a user put into the cart and has not bought, the newest first; nothing is learned. The protocol is that
+The items that a user put into the cart and has not bought, the last in the file first (their order in time is not
+known); nothing is learned. The protocol is that
 of benchmarks/models.py (`feedback_data`).
 """
 
@@ -39,13 +40,13 @@ def main() -> None:
 
 
 def list_carts(carts: Interactions, batch: QueryBatch) -> Ranking:
-    """What is in the cart of each user, the newest first, without what was bought."""
+    """What is in the cart of each user, the last in the file first, without what was bought."""
     items = np.full((len(batch), batch.k), -1, np.int32)
     for row, user in enumerate(batch.users):
         low, high = np.searchsorted(carts.users, [user, user + 1])
-        newest = carts.items[low:high][np.argsort(-carts.times[low:high], kind="stable")]
+        latest = carts.items[low:high][np.argsort(-carts.times[low:high], kind="stable")]
         bought = batch.history.row(row)
-        left = [item for item in dict.fromkeys(newest.tolist()) if item not in bought][: batch.k]
+        left = [item for item in dict.fromkeys(latest.tolist()) if item not in bought][: batch.k]
         items[row, : len(left)] = left
     places = -np.arange(batch.k, dtype=np.float32)
     return Ranking(items, np.where(items < 0, np.float32(-np.inf), places).astype(np.float32))
