@@ -3,8 +3,7 @@
     python benchmarks/cart_list.py --data ../shared/data
 
 The items that a user put into the cart and has not bought, the last in the file first (their order in time is not
-known); nothing is learned. The protocol is that
-of benchmarks/models.py (`feedback_data`).
+known); nothing is learned. The protocol is that of benchmarks/models.py (`feedback_data`).
 """
 
 from __future__ import annotations
