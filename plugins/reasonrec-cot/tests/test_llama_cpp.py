@@ -77,13 +77,19 @@ def made(world: Tiny, **more: object) -> Cot:
     return cot
 
 
+@pytest.fixture(scope="module")
+def here(world: Tiny) -> Cot:
+    """The same weights, read by transformers."""
+    return made(world)
+
+
 @pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_both_rank_alike(world: Tiny, url: str, count: int) -> None:
+def test_both_rank_alike(world: Tiny, url: str, here: Cot, count: int) -> None:
     batch: QueryBatch = world.test.queries.slice(0, count)
     seen = world.observation(batch)
     there = made(world, server={"url": url})
     other = there.deliberate(batch, seen)
-    one = made(world).deliberate(batch, seen)
+    one = here.deliberate(batch, seen)
     assert one.ranking is not None
     assert other.ranking is not None
     np.testing.assert_array_equal(one.ranking.items, other.ranking.items)
@@ -94,22 +100,22 @@ def test_both_rank_alike(world: Tiny, url: str, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_chat_chooses_as_the_model_here_would(world: Tiny, url: str) -> None:
+def test_a_chat_chooses_as_the_model_here_would(world: Tiny, url: str, here: Cot) -> None:
     batch = world.test.queries.slice(0, 2)
     there = made(world, server={"url": url, "api": "chat", "top": 1000})
     assert there.retriever is not None
     asked = replace(batch, candidates=there.retriever.of(batch, world.observation(batch), whole=False).items)
     found = there.engine.rank(asked).answer
     assert there.engine.likelihood.unscored == 0  # type: ignore[attr-defined]
-    here = made(world).backbone
+    tokenizer = here.backbone.tokenizer
     for row, dialogue in enumerate(there.engine.build_dialogues(asked)):
         turns = ChatTurns().prompt(dialogue)
         turns[-1]["content"] += "\n" + ASK.format(names="A, B, C, D, E or F")
-        text = here.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        tokens = here.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        tokens = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
         with torch.no_grad():
-            shares = here.model(tokens).logits[0, -1].double().softmax(-1)
-        words = [[here.tokenizer.encode(blank + name) for blank in ("", " ")] for name in "ABCDEF"]
+            shares = here.backbone.model(tokens).logits[0, -1].double().softmax(-1)
+        words = [[tokenizer.encode(blank + name) for blank in ("", " ")] for name in "ABCDEF"]
         each = np.array([sum(float(shares[said[0]]) for said in ways if len(said) == 1) for ways in words])
         np.testing.assert_allclose(found.mass[row], each / each.sum(), atol=0.01)
 
