@@ -90,14 +90,15 @@ def measure(options: argparse.Namespace) -> None:
     write(options, policy, spent, tried, best, scores, every["test"], test, milliseconds)
 
 
-def tune(options: argparse.Namespace, fit: FitData) -> tuple[Cot, float]:
-    """The tuned policy and the seconds of the processor of this sitting."""
+def tune(options: argparse.Namespace, fit: FitData, more: dict[str, Any] | None = None) -> tuple[Cot, float]:
+    """The tuned policy, with ``more`` settings, and the seconds of the processor of this sitting."""
     tuning = {**TUNED["tuning"], "steps": options.steps, "validations": 2, "queries": 400, "minutes": options.minutes}
     tree = {
         **TUNED,
         "backbone": {"layers": options.layers},
         "exit": {"layers": options.exits, "risk": 0.01},
         "tuning": tuning,
+        **(more or {}),
     }
     policy, started = Cot(CotConfig.model_validate(tree)), time.process_time()
     policy.fit(fit)

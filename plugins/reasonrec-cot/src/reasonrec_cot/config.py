@@ -119,7 +119,8 @@ class CotConfig(Settings):
     )
     similar_users: SimilarUsersConfig | None = Field(
         None,
-        description="Weigh labelled clicks also by what users with similar choices clicked; not if not set.",
+        description="Weigh labelled clicks also by what users with similar choices clicked, and describe it in the "
+        "prompt if wanted; not if not set.",
     )
     temperature: float = Field(1.0, gt=0, description="Temperature of the softmax over candidates.")
     length_power: float = Field(

@@ -31,7 +31,14 @@ from reasonrec_cot.language_model import list_special_tokens, make_scorer, make_
 from reasonrec_cot.prompting.dialogue import Dialogue
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import opening
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, explanation_request, labels
+from reasonrec_cot.prompting.prompt_builder import (
+    PromptBuilder,
+    PromptRequest,
+    click_requests,
+    explanation_request,
+    labels,
+)
+from reasonrec_cot.prompting.similar_choices import DescribeSimilar
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.thought_writer import ThoughtWriter
 
@@ -81,6 +88,7 @@ class Engine:
         decision: how its scores are weighed against delegates'.
         counts: of labelled rows, where clicks were learned from those.
         exit: heads that may answer yes or no early, where they were learned.
+        similar: says what similar users did, where prompts about clicks tell of them.
     """
 
     def __init__(
@@ -93,8 +101,9 @@ class Engine:
         decision: FusionSet | None = None,
         counts: ClickCounts | None = None,
         exit: EarlyExit | None = None,
+        similar: DescribeSimilar | None = None,
     ) -> None:
-        self.config, self.backbone, self.soft = config, backbone, soft
+        self.config, self.backbone, self.soft, self.similar = config, backbone, soft, similar
         self.head, self.decision, self.counts, self.exit = head, decision, counts, exit
         self.items = ItemWords(catalog, config.items, list_special_tokens(backbone))
         prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})
@@ -194,13 +203,8 @@ class Engine:
 
     def _ask_clicks(self, batch: QueryBatch) -> list[Any]:
         """The prompt of each candidate that there is, by rows."""
-        assert batch.candidates is not None
-        prompts = []
-        for row, column in zip(*np.nonzero(batch.candidates >= 0), strict=True):
-            item = int(batch.candidates[row, column])
-            request = PromptRequest(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
-            prompts.append(self._writer.prompt(self.prompt_builder.ask(request)))
-        return prompts
+        asked = click_requests(batch, self.similar)
+        return [self._writer.prompt(self.prompt_builder.ask(request)) for request in asked]
 
     def _open_answers(self, prompts: Sequence[Prompt]) -> list[Prompt]:
         tag = self.tokeniser.text(opening("answer"))

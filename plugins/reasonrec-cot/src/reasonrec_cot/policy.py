@@ -37,6 +37,7 @@ from reasonrec_cot.empty import answer_nothing
 from reasonrec_cot.engine import Engine, EngineAnswer
 from reasonrec_cot.explanations import answer_explanations
 from reasonrec_cot.finetuned import FineTuned
+from reasonrec_cot.items.similar_prompt import SimilarDescriber
 from reasonrec_cot.items.similar_users import SimilarUsers
 from reasonrec_cot.language_model import WithLanguageModel, describe_cost, identify_model
 from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
@@ -172,7 +173,8 @@ class Cot(WithLanguageModel, ReasoningPolicy[CotConfig]):
             return
         head = self._finetuned.answers(observation, len(self._catalog))
         soft, more = self._finetuned.soft(observation, len(self._catalog)), self._finetuned.weighing
-        self._engine = Engine(self.config, self.backbone, self._catalog, soft, head, *more)
+        similar = SimilarDescriber.of(self.similar, observation)
+        self._engine = Engine(self.config, self.backbone, self._catalog, soft, head, *more, similar)
         self._features = observation.features
 
     def _ranks_all(self, batch: QueryBatch) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import whole_file
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import (
+    Bool,
     Cases,
     Float32,
     History,
@@ -39,8 +41,10 @@ from reasonrec_cot.similar_config import SimilarUsersConfig
 SIMILAR = "similar users' clicks"
 """Name of the source."""
 FILE = "similar.safetensors"
+SHOWN = ("shown", "shown_since")
 COSINES_AT_ONCE = 1 << 24
 NEVER = np.iinfo(np.int64).max
+NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class SimilarUsers:
         clicked: int64[C] numbers of (place in ``users``, item) pairs, ascending: place * ``n_items`` + item.
         since: int64[C] when each pair was first clicked.
         n_items: items of the fit.
+        shown: likewise the pairs of all training rows of these users, clicks or not, and when each was first shown;
+            both empty where no prompt tells of them (``config.prompt``).
     """
 
     config: SimilarUsersConfig
@@ -64,6 +70,7 @@ class SimilarUsers:
     clicked: Int64
     since: Int64
     n_items: int
+    shown: tuple[Int64, Int64] = (NOTHING, NOTHING)
 
     @classmethod
     def fit(cls, config: SimilarUsersConfig, data: FitData) -> SimilarUsers:
@@ -89,11 +96,12 @@ class SimilarUsers:
         nobody = np.full(len(users), -1, np.int32)
         vectors = _vectors(delegate, QueryBatch(Task.SEQUENTIAL, nobody, history), data.observation)
         n_items = len(data.catalog)
-        numbers = np.repeat(np.arange(len(users)), counts) * n_items + clicks.items
-        order = np.lexsort((clicks.times, numbers))
-        clicked, first = np.unique(numbers[order], return_index=True)
-        found = clicked.astype(np.int64), clicks.times[order][first]
-        return cls(config, delegate, users.astype(np.int32), vectors, *found, n_items)
+        found = _first_times(np.repeat(np.arange(len(users)), counts), clicks, n_items)
+        shown = NOTHING, NOTHING
+        if config.prompt:
+            rows = data.train.take(np.isin(data.train.users, users))
+            shown = _first_times(np.searchsorted(users, rows.users), rows, n_items)
+        return cls(config, delegate, users.astype(np.int32), vectors, *found, n_items, shown)
 
     def find(self, batch: QueryBatch, observation: Observation) -> Int64:
         """int64[B, N]: places in ``users`` of those most like each request, most alike first; -1 where there are fewer.
@@ -128,18 +136,43 @@ class SimilarUsers:
         items = batch.candidates
         old = (items >= 0) & (items < self.n_items)
         numbers = places[:, None, :] * self.n_items + np.where(old, items, 0)[:, :, None]
-        at = np.minimum(np.searchsorted(self.clicked, numbers), len(self.clicked) - 1)
-        when = np.full(len(batch), NEVER) if batch.times is None else batch.times
-        before = self.since[at] < when[:, None, None]
-        there = (self.clicked[at] == numbers) & before & (places >= 0)[:, None, :] & old[:, :, None]
+        there = before(self.clicked, self.since, numbers, times_of(batch)[:, None, None])
+        there &= (places >= 0)[:, None, :] & old[:, :, None]
         asked = (places >= 0).sum(1)[:, None]
         return {SIMILAR: ((there.sum(2) + 0.5) / (asked + 1)).astype(np.float32)}
+
+    def last_liked(self, places: Int64, when: Int64, count: int) -> tuple[Bool, Int64]:
+        """bool and int64[P, ``count``, N]: whether there is an n-th newest click of each user before a moment, and its
+        item.
+
+        Args:
+            places: int64[P, N] in ``users``, -1 pads.
+            when: int64[P] the moments.
+            count: how many are looked for.
+        """
+        moments, keys, starts, items = self._by_time
+        width = len(moments) + 1
+        ends = np.searchsorted(keys, places * width + np.searchsorted(moments, when)[:, None])
+        at = ends[:, None, :] - 1 - np.arange(count)[None, :, None]
+        there = (places >= 0)[:, None, :] & (at >= starts[np.maximum(places, 0)][:, None, :])
+        return np.asarray(there, np.bool_), items[np.where(there, at, 0)]
+
+    @cached_property
+    def _by_time(self) -> tuple[Int64, Int64, Int64, Int64]:
+        """All moments, the pairs in the order of users and time (place * (moments + 1) + rank of the moment), where
+        each user's begin, and their items."""
+        places, items = np.divmod(self.clicked, self.n_items)
+        moments, ranks = np.unique(self.since, return_inverse=True)
+        order = np.lexsort((ranks, places))
+        keys = places[order] * (len(moments) + 1) + ranks[order]
+        return moments, keys, np.searchsorted(places, np.arange(len(self.users))), items[order]
 
     def save(self, folder: Path) -> None:
         """Write the delegate and what was worked out."""
         self.delegate.save(folder)
         arrays: dict[str, np.ndarray[Any, Any]] = {"users": self.users, "vectors": self.vectors}
         arrays |= {"clicked": self.clicked, "since": self.since, "n_items": np.array([self.n_items])}
+        arrays |= dict(zip(SHOWN, self.shown, strict=True)) if self.config.prompt else {}
         with whole_file(folder / FILE) as aside:
             save_file(arrays, aside)
 
@@ -155,7 +188,8 @@ class SimilarUsers:
         try:
             stored = load_file(folder / FILE)
             users, vectors, clicked, since = (stored[name] for name in ("users", "vectors", "clicked", "since"))
-            return cls(config, delegate, users, vectors, clicked, since, int(stored["n_items"][0]))
+            shown = (stored[SHOWN[0]], stored[SHOWN[1]]) if config.prompt else (NOTHING, NOTHING)
+            return cls(config, delegate, users, vectors, clicked, since, int(stored["n_items"][0]), shown)
         except (OSError, SafetensorError, KeyError) as error:
             raise DataError(f"similar users cannot be read ({error})", where=str(folder), fix="Fit again.") from error
 
@@ -177,6 +211,25 @@ def keep_clicks(train: Interactions) -> Interactions:
     if train.values is None:
         return train
     return replace(train.take(train.values > 0), values=None)
+
+
+def before(pairs: Int64, since: Int64, numbers: Int64, when: Int64) -> Bool:
+    """Whether each of ``numbers`` is among the ascending ``pairs``, since before ``when``; same shapes, or alike."""
+    at = np.minimum(np.searchsorted(pairs, numbers), len(pairs) - 1)
+    return np.asarray((pairs[at] == numbers) & (since[at] < when), np.bool_)
+
+
+def times_of(batch: QueryBatch) -> Int64:
+    """int64[B]: when each request is made; behind everything where that is not known."""
+    return np.full(len(batch), NEVER) if batch.times is None else batch.times
+
+
+def _first_times(places: Int64, rows: Interactions, n_items: int) -> tuple[Int64, Int64]:
+    """Numbers of (place, item) pairs, ascending, and the first time of each."""
+    numbers = places * n_items + rows.items
+    order = np.lexsort((rows.times, numbers))
+    pairs, first = np.unique(numbers[order], return_index=True)
+    return pairs.astype(np.int64), rows.times[order][first]
 
 
 def _vectors(delegate: Any, batch: QueryBatch, observation: Observation) -> Float32:

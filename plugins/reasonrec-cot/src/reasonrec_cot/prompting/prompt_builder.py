@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from reasonrec_core.components import Settings
-from reasonrec_core.types import Task
+from reasonrec_core.types import QueryBatch, Task
 from reasonrec_cot.prompting.dialogue import Dialogue, Role, Segment, SegmentKind
 from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.similar_choices import DescribeSimilar, SimilarChoices, count_choices
 from reasonrec_cot.prompting.templates import TaskWords, Template
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class PromptRequest:
         hint: a harmless word that an explanation is to be about.
         stars: the person's rating of the item, for an explanation.
         target: the right item, -1 where it is not known; it never enters the prompt.
+        similar: what similar users did, under `Task.CTR`; it stands before the question.
     """
 
     task: Task
@@ -60,6 +62,24 @@ class PromptRequest:
     hint: str | None = None
     stars: float | None = None
     target: int = -1
+    similar: SimilarChoices | None = None
+
+
+def click_requests(batch: QueryBatch, describe: DescribeSimilar | None = None) -> list[PromptRequest]:
+    """Ask about each candidate that there is, by rows.
+
+    Args:
+        batch: B queries with candidates.
+        describe: says what similar users did, where prompts tell of them.
+    """
+    assert batch.candidates is not None
+    rows, columns = np.nonzero(batch.candidates >= 0)
+    similar: Sequence[SimilarChoices | None] = [None] * len(rows) if describe is None else describe(batch)
+    items = batch.candidates[rows, columns].tolist()
+    return [
+        PromptRequest(Task.CTR, batch.history.row(row).tolist(), (item,), similar=known)
+        for row, item, known in zip(rows.tolist(), items, similar, strict=True)
+    ]
 
 
 def explanation_request(
@@ -111,6 +131,7 @@ class PromptBuilder:
         """
         chosen = template or self.templates(request)[0]
         said = [Segment(Role.USER, SegmentKind.PROMPT, f"{sentence}\n") for sentence in request.knowledge]
+        said += self._similar(request.similar)
         for text, slot in chosen.pieces():
             if text:
                 said.append(Segment(Role.USER, SegmentKind.PROMPT, text))
@@ -145,10 +166,21 @@ class PromptBuilder:
         }
         return [Segment(Role.USER, SegmentKind.PROMPT, values[slot])]
 
+    def _similar(self, choices: SimilarChoices | None) -> list[Segment]:
+        """What similar users did, its items written as those of a history; nothing where there are no such users."""
+        counted = "" if choices is None else count_choices(choices)
+        if choices is None or not counted:
+            return []
+        if not choices.items:
+            return [Segment(Role.USER, SegmentKind.PROMPT, f"{counted}\n")]
+        lead = Segment(Role.USER, SegmentKind.PROMPT, f"{counted} They recently liked ")
+        return [lead, *self._list_past(choices.items), Segment(Role.USER, SegmentKind.PROMPT, ".\n")]
+
     def _history(self, history: Sequence[int]) -> list[Segment]:
         shown = list(history)[-self.settings.history :]
-        if not shown:
-            return [Segment(Role.USER, SegmentKind.PROMPT, NOTHING)]
+        return self._list_past(shown) if shown else [Segment(Role.USER, SegmentKind.PROMPT, NOTHING)]
+
+    def _list_past(self, shown: Sequence[int]) -> list[Segment]:
         segments: list[Segment] = []
         for item in map(int, shown):
             piece = self._describe_past(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from reasonrec_cot.items.similar_users import keep_clicks
 from reasonrec_cot.prompting.dialogue import Dialogue, Thought, add_answer
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, labels
 from reasonrec_cot.prompting.rationale import RationaleBuilder
+from reasonrec_cot.prompting.similar_choices import DescribeSimilar
 from reasonrec_cot.tuning.review_requests import ReviewRequests
 
 UNSAID = 0.5
@@ -24,12 +25,23 @@ UNSAID = 0.5
 
 @dataclass(frozen=True)
 class Drawn:
-    """Who was drawn: histories as long as they are shown, and what came next."""
+    """Who was drawn: histories as long as they are shown, and what came next.
+
+    Attributes:
+        history: what is shown.
+        targets: int32[B].
+        labels: float32[B], None where every target was chosen.
+        users: int64[B].
+        ends: int64[B] where what each user chose before ends in the log of what counts as history.
+        times: int64[B] of the targets.
+    """
 
     history: History
     targets: Int32
     labels: Float32 | None
     users: Int64
+    ends: Int64
+    times: Int64
 
 
 MakeRequest = Callable[[int, list[int], int], tuple[PromptRequest, str]]
@@ -50,6 +62,7 @@ class Examples:
         candidates: listed in direct dialogues.
         thoughts: share of dialogues with reasoning.
         shuffle_ties: draw an order of what a user did at the same time.
+        similar: says what similar users did before rows of the training part, where prompts tell of them.
 
     Raises:
         DataError: no user has two training interactions.
@@ -64,10 +77,11 @@ class Examples:
         candidates: int,
         thoughts: float,
         shuffle_ties: bool = True,
+        similar: DescribeSimilar | None = None,
     ) -> None:
         self.data, self.prompt_builder, self.rationales = data, prompt_builder, rationales
         self.curriculum, self.candidates, self.thoughts = curriculum, candidates, thoughts
-        self._shuffles = shuffle_ties
+        self._shuffles, self._similar = shuffle_ties, similar
         self._clicks = data.task is Task.CTR and data.train.values is not None
         self._shown = keep_clicks(data.train) if self._clicks else data.train
         self._indptr = indptr_of(np.bincount(self._shown.users, minlength=data.n_users))
@@ -104,6 +118,8 @@ class Examples:
         make: MakeRequest
         make = {Task.SEQUENTIAL: self._next, Task.DIRECT: self._choice, Task.CTR: self._click}[task](drawn, rng)
         asked = [make(row, drawn.history.row(row).tolist(), int(t)) for row, t in enumerate(drawn.targets)]
+        if task is Task.CTR and self._similar is not None:
+            asked = self._add_similar(drawn, asked, self._similar)
         template = self.prompt_builder.choose(asked[0][0], rng)
         thoughts: Sequence[Thought | None] = [None] * count
         if thinks and self.rationales is not None:
@@ -112,6 +128,19 @@ class Examples:
         return [
             add_answer(self.prompt_builder.ask(request, template), said, UNSAID, thought)
             for (request, said), thought in zip(asked, thoughts, strict=True)
+        ]
+
+    def _add_similar(
+        self, drawn: Drawn, asked: Sequence[tuple[PromptRequest, str]], describe: DescribeSimilar
+    ) -> list[tuple[PromptRequest, str]]:
+        """The same requests with what similar users did: those like all that a user chose before, shown or not."""
+        past = _windows(self._shown, self._indptr[drawn.users], drawn.ends)
+        items = np.array([request.candidates for request, _ in asked], np.int32)
+        users = drawn.users.astype(np.int32)
+        batch = QueryBatch(Task.CTR, users, past, candidates=items, times=drawn.times)
+        return [
+            (replace(request, similar=known), said)
+            for (request, said), known in zip(asked, describe(batch), strict=True)
         ]
 
     def _draw(self, task: Task, count: int, progress: float, rng: np.random.Generator) -> Drawn:
@@ -133,7 +162,7 @@ class Examples:
         read = np.ones(len(windows.items), np.bool_)
         read[ends] = False
         history = History(indptr_of(at - first), windows.items[read], windows.times[read])
-        return Drawn(history, windows.items[ends], None, users)
+        return Drawn(history, windows.items[ends], None, users, at, self._shown.times[at])
 
     def _rows(self, count: int, progress: float, rng: np.random.Generator) -> Drawn:
         """Labelled rows, each with what its user clicked before it."""
@@ -146,7 +175,8 @@ class Examples:
         clicked = indptr_of(values > 0)
         at = clicked[rows]
         first = np.maximum(self._indptr[users], at - self.prompt_builder.settings.history)
-        return Drawn(_windows(self._shown, np.minimum(first, at), at), train.items[rows], values[rows], users)
+        history = _windows(self._shown, np.minimum(first, at), at)
+        return Drawn(history, train.items[rows], values[rows], users, at, train.times[rows])
 
     def _next(self, drawn: Drawn, rng: np.random.Generator) -> MakeRequest:
         names = self.prompt_builder.items.names

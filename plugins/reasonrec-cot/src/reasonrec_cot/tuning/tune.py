@@ -27,6 +27,7 @@ from reasonrec_cot.exit_config import ExitConfig
 from reasonrec_cot.finetuned import COLLABORATIVE, FineTuned, with_collaborative
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.features import collaborative_vectors
+from reasonrec_cot.items.similar_prompt import SimilarDescriber
 from reasonrec_cot.items.similar_users import SimilarUsers, gather_evidence
 from reasonrec_cot.items.soft_tokens import Projector, SoftItems, loudness_of
 from reasonrec_cot.prompting.item_words import ItemWords
@@ -40,6 +41,7 @@ from reasonrec_cot.tuning.exits import ask_heads, check_exits, fit_exit
 from reasonrec_cot.tuning.fusion import CandidateSource, fit_click_fusion, fit_fusions
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler
+from reasonrec_cot.tuning.similar_folds import SimilarFolds
 from reasonrec_cot.tuning.validation import ValidationReader, click_figure, click_odds, ranking_figure
 from reasonrec_cot.tuning_config import TuningConfig
 
@@ -82,7 +84,7 @@ def tune(
         generator: proposes candidates, fitted on the training part alone; its scores and other delegates' become
             evidence of the decision.
         exits: where heads may answer early, None for none.
-        similar: finds users with similar choices, None where they are not weighed.
+        similar: finds users with similar choices, None where they are neither weighed nor in prompts.
 
     Raises:
         DataError: nobody has two training interactions.
@@ -92,7 +94,7 @@ def tune(
     some, pairs = (_draw(data.valid, most, data.seed) for most in (config.queries, config.pairs))
     if exits is not None:
         check_exits(exits, backbone, len(pairs) if pairs is not None and data.task is Task.CTR else None)
-    parts = TuningParts(config, speech, backbone, data, exits)
+    parts = TuningParts(config, speech, backbone, data, exits, similar)
     sampler = parts.make_sampler(config, data.seed)
     training = _train_weights(parts, config, data, sampler, some, _plan_time(config, data.task, some, pairs, began))
     report: dict[str, Any] = {
@@ -181,6 +183,7 @@ class TuningParts:
         backbone: Backbone,
         data: FitData,
         exits: ExitConfig | None = None,
+        similar: SimilarUsers | None = None,
     ) -> None:
         n_items = len(data.catalog)
         seen = data.observation
@@ -209,14 +212,17 @@ class TuningParts:
         has = self.soft.has if self.soft is not None else lambda item: False
         prompt_builder = PromptBuilder(items, load_templates(speech.templates), prompt, has)
         tokeniser = DialogueTokeniser(backbone.tokenizer, self.soft.per_item if self.soft is not None else 0, has)
-        self.answering = ValidationReader(backbone, prompt_builder, tokeniser)
+        describe = SimilarDescriber.of(similar, seen)
+        self.answering = ValidationReader(backbone, prompt_builder, tokeniser, describe)
         rationales = None
         if config.thoughts:
             relevance = Relevance(data.catalog, seen.features, seen.present)
             rationales = RationaleBuilder(items, relevance, seed=data.seed)
         draws = config.candidates, config.thoughts, config.shuffle_ties
-        self.examples = Examples(data, prompt_builder, rationales, config.curriculum, *draws)
-        parts = [speech.prompt, speech.items, speech.soft]
+        folds = None if describe is None else SimilarFolds.fit(describe.similar.config, data)
+        self.examples = Examples(data, prompt_builder, rationales, config.curriculum, *draws, folds)
+        parts: list[Settings] = [speech.prompt, speech.items, speech.soft]
+        parts += [] if describe is None else [describe.similar.config]
         self.key = content_hash(
             config.model_dump(mode="json", exclude={"minutes", "checkpoint_seconds"}),
             *(part.model_dump(mode="json", exclude_none=True) for part in parts),

@@ -15,7 +15,8 @@ from reasonrec_cot.answers.early_exit import whole_odds
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.prompting.output_grammar import opening
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, click_requests
+from reasonrec_cot.prompting.similar_choices import DescribeSimilar
 from reasonrec_cot.tuning.module import TunableModel
 
 ROWS = 256
@@ -29,6 +30,7 @@ class ValidationReader:
     backbone: Backbone
     prompt_builder: PromptBuilder
     tokeniser: DialogueTokeniser
+    similar: DescribeSimilar | None = None
 
     @property
     def words(self) -> tuple[int, int]:
@@ -46,15 +48,9 @@ class ValidationReader:
 
     def requests(self, batch: QueryBatch) -> list[PromptRequest]:
         """One per query; under `Task.CTR` one per query and candidate."""
-        found = []
-        for row in range(len(batch)):
-            history = batch.history.row(row).tolist()
-            if batch.task is Task.CTR:
-                assert batch.candidates is not None
-                found += [PromptRequest(Task.CTR, history, (int(i),)) for i in batch.candidates[row] if i >= 0]
-            else:
-                found.append(PromptRequest(Task.SEQUENTIAL, history))
-        return found
+        if batch.task is Task.CTR:
+            return click_requests(batch, self.similar)
+        return [PromptRequest(Task.SEQUENTIAL, batch.history.row(row).tolist()) for row in range(len(batch))]
 
     def prompt(self, request: PromptRequest) -> Prompt:
         """With the tag that opens the answer at its end."""
