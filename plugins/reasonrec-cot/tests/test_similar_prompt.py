@@ -281,12 +281,12 @@ def test_a_policy_reads_and_answers_the_same_prompts(
     assert text.index(PEOPLE) < text.index("This person liked")
     speech = PromptingSettings(prompt=config.prompt, items=config.items, soft=config.soft)
     assert config.tuning is not None
-    backbone = Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32"))
-    reading = TuningParts(config.tuning, speech, backbone, world.fit, None, policy.similar)
+    plain = BackboneConfig(model=str(llama), device="cpu", precision="float32")
+    reading = TuningParts(config.tuning, speech, Backbone(plain), world.fit, None, policy.similar)
     tag = policy.engine.tokeniser.text(opening("answer"))
     for one, other in zip(prompts, reading.answering.prompts(asked), strict=True):
         np.testing.assert_array_equal(one.followed_by(tag).tokens, other.tokens)
-    bare = TuningParts(config.tuning, speech, backbone, world.fit)
+    bare = TuningParts(config.tuning, speech, Backbone(plain), world.fit)
     assert bare.key != reading.key
     policy.save(tmp_path)
     again = Cot.load(tmp_path, world.dataset.catalog)
