@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 if TYPE_CHECKING:
+    from local_server import LocalServer
     from reasonrec_cot.backbone.model import Backbone
 
 
@@ -29,3 +31,22 @@ def backbone(llama: Path) -> Backbone:
     from reasonrec_cot.config import BackboneConfig
 
     return Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32"))
+
+
+@pytest.fixture(scope="module")
+def no_waiting() -> Iterator[None]:
+    """Attempts follow each other at once; how many there are stays as it is set."""
+    import stamina
+
+    stamina.set_testing(True, attempts=3, cap=True)
+    yield
+    stamina.set_testing(False)
+
+
+@pytest.fixture
+def server(backbone: Backbone) -> Iterator[LocalServer]:
+    """One that states all likelihoods that are asked for."""
+    from local_server import serving
+
+    with serving(backbone) as local:
+        yield local

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import stamina
 import torch
 from local_server import LocalServer, serving
 from pydantic import ValidationError
@@ -28,25 +26,13 @@ ALL = 400
 """Words that a server may list: more than the small model knows."""
 
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The tiny dataset, divided."""
     return tiny(tmp_path_factory.mktemp("world"), task=Task.DIRECT)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_waiting() -> Iterator[None]:
-    """Attempts follow each other at once; how many there are stays as it is set."""
-    stamina.set_testing(True, attempts=3, cap=True)
-    yield
-    stamina.set_testing(False)
-
-
-@pytest.fixture
-def server(backbone: Backbone) -> Iterator[LocalServer]:
-    """One that lists the likeliest words."""
-    with serving(backbone) as local:
-        yield local
 
 
 def made(world: Tiny, server: LocalServer, asked: dict[str, object] | None = None, **more: object) -> Cot:

@@ -27,6 +27,9 @@ if LACKING:
     )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged weights as plain numbers: llama.cpp rounds what it multiplies quantised weights with."""
@@ -83,7 +86,7 @@ def here(world: Tiny) -> Cot:
     return made(world)
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1, 4])
 def test_both_rank_alike(world: Tiny, url: str, here: Cot, count: int) -> None:
     batch: QueryBatch = world.test.queries.slice(0, count)
     seen = world.observation(batch)
@@ -99,7 +102,6 @@ def test_both_rank_alike(world: Tiny, url: str, here: Cot, count: int) -> None:
     assert there.bill.usage.written == len(batch)
 
 
-@pytest.mark.slow
 def test_a_chat_chooses_as_the_model_here_would(world: Tiny, url: str, here: Cot) -> None:
     batch = world.test.queries.slice(0, 2)
     there = made(world, server={"url": url, "api": "chat", "top": 1000})
@@ -120,14 +122,12 @@ def test_a_chat_chooses_as_the_model_here_would(world: Tiny, url: str, here: Cot
         np.testing.assert_allclose(found.mass[row], each / each.sum(), atol=0.01)
 
 
-@pytest.mark.slow
 def test_it_states_no_prompts_and_titles_are_refused(world: Tiny, url: str) -> None:
     batch = world.test.queries.slice(0, 1)
     with pytest.raises(ConfigError, match="does not say how likely"):
         made(world, server={"url": url}, answer="title").deliberate(batch, world.observation(batch))
 
 
-@pytest.mark.slow
 def test_it_writes_thoughts(world: Tiny, url: str) -> None:
     batch = world.test.queries.slice(0, 1)
     there = made(world, server={"url": url}, thought={"observe": 12, "deliberate": 0})

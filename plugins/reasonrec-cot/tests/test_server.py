@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import stamina
 from local_server import LocalServer, serving
 from pydantic import ValidationError
 from reasonrec_cot.backbone.model import Backbone
@@ -19,26 +17,13 @@ from reasonrec_core.errors import ConfigError, PluginError, WeightsError
 from reasonrec_core.testing.tiny import Tiny, tiny
 from reasonrec_core.types import QueryBatch, Task
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The tiny dataset, divided."""
     return tiny(tmp_path_factory.mktemp("world"), task=Task.DIRECT)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_waiting() -> Iterator[None]:
-    """Attempts follow each other at once; how many there are stays as it is set."""
-    stamina.set_testing(True, attempts=3, cap=True)
-    yield
-    stamina.set_testing(False)
-
-
-@pytest.fixture
-def server(backbone: Backbone) -> Iterator[LocalServer]:
-    """One that states all likelihoods that are asked for."""
-    with serving(backbone) as local:
-        yield local
 
 
 def made(

@@ -66,8 +66,7 @@ def evaluate_lists(
         split: the name of a splitter, or its settings with the name as ``kind``; leave-one-out by default.
         columns: ``{ours: theirs}`` for frames with names of their own.
         metrics: beside NDCG and HR; None for all that are installed.
-        seed: of the bootstrap, and of delegates that are fitted.
-        resamples: of the bootstrap.
+        seed, resamples: of the bootstrap; delegates that are fitted have the seed, too.
         frames: the kind of frames that are given back; by default that of the (first) lists.
 
     Raises:
@@ -87,8 +86,7 @@ def evaluate_lists(
     ks = sorted({*([k] if isinstance(k, int | np.integer) else map(int, k))})
     infos = _list_metrics(registry, metrics)
     judge = _Judge(dataset, cut, ks, infos, registry, seed, dict(columns or {}))
-    mine = _name_systems(recommendations, SINGLE)
-    theirs = {} if against is None else _name_systems(against, "others")
+    mine, theirs = _name_systems(recommendations, SINGLE), {} if against is None else _name_systems(against, "others")
     if both := sorted(mine.keys() & theirs.keys()):
         raise ConfigError(f"two systems are called {both[0]!r}", where="evaluate", fix="Give the lists another name.")
     scores = {name: judge.score(name, each) for name, each in {**theirs, **mine}.items()}

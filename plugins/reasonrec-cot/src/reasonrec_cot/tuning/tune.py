@@ -78,9 +78,8 @@ def tune(
         config: how.
         speech: words and soft tokens.
         backbone: the model; afterwards its weights hold the adapters.
-        data: what may be learned from. Weights are learned from the training part; the validation part chooses when
-            to stop and fits the few numbers of the decision; without one, or for explanations, the last weights are
-            kept.
+        data: weights are learned from the training part; the validation part chooses when to stop and fits the few
+            numbers of the decision. Without one, or for explanations, the last weights are kept.
         generator: proposes candidates, fitted on the training part alone; its scores and other delegates' become
             evidence of the decision.
         exits: where heads may answer early, None for none.
@@ -97,9 +96,8 @@ def tune(
     parts = TuningParts(config, speech, backbone, data, exits, similar)
     sampler = parts.make_sampler(config, data.seed)
     training = _train_weights(parts, config, data, sampler, some, _plan_time(config, data.task, some, pairs, began))
-    report: dict[str, Any] = {
-        "training": {**training.to_dict(), "tokens": sampler.state(), "threads": torch.get_num_threads()}
-    }
+    about = {"tokens": sampler.state(), "threads": torch.get_num_threads()}
+    report: dict[str, Any] = {"training": {**training.to_dict(), **about}}
     decision, counts = None, None
     exit = EarlyExit(parts.module.exits) if parts.module.exits is not None else None
     if data.task is Task.CTR and pairs is not None and data.train.values is not None:
