@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from scipy import linalg, sparse
+from scipy.optimize import nnls
 
 from reasonrec_baselines.logs import (
     make_history_matrix,
@@ -24,6 +25,9 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
+FIRST, MORE = 200, 100  # how many items a column is solved for first, and how many may join at a time
+TOLERANCE = 1e-6  # of l2: how far below 0 a gradient may be
+
 
 class RegressionConfig(Settings):
     """What both share."""
@@ -31,7 +35,7 @@ class RegressionConfig(Settings):
     most_items: int = Field(
         25_000,
         ge=2,
-        description="How many of the most popular items are linked: memory grows with the square of their number.",
+        description="How many of the most popular items are linked: the memory of `ease` grows with their square.",
     )
     keep: int = Field(300, ge=1, description="Strongest links kept per item.")
     history_decay: float = Field(
@@ -50,8 +54,6 @@ class SLIMConfig(RegressionConfig):
 
     l1: float = Field(2.0, ge=0, description="Penalty that makes weights sparse (L1).")
     l2: float = Field(100.0, gt=0, description="Penalty on large weights (L2).")
-    rho: float = Field(1000.0, gt=0, description="Penalty parameter of the optimiser (ADMM).")
-    iterations: int = Field(30, ge=1, description="Iterations of the optimiser.")
 
 
 C = TypeVar("C", bound=RegressionConfig)
@@ -67,8 +69,8 @@ class Regression(Delegate[C]):
     _popularity: Float32
 
     @abstractmethod
-    def find_weights(self, gram: Float32, data: FitData) -> Float32:
-        """float32[m, m], diagonal 0, of float32[m, m] counts of users that items share, which may be overwritten."""
+    def find_weights(self, shared: sparse.csr_matrix, data: FitData) -> sparse.csr_matrix:
+        """CSR[m, m], diagonal 0, of CSR[m, m]: how many users items share. Of each column the strongest."""
 
     def fit(self, data: FitData) -> None:
         """Count who shares what, and solve for the weights."""
@@ -78,8 +80,9 @@ class Regression(Delegate[C]):
         chosen = np.sort(np.argsort(-counts, kind="stable")[: min(self.config.most_items, int((counts > 0).sum()))])
         taken = log[:, chosen]
         data.progress(0, 2, f"{name}: counts")
-        weights = self.find_weights((taken.T @ taken).toarray(), data)
-        self._links = keep_strongest(weights, chosen, len(counts), self.config.keep)
+        weights = self.find_weights(sparse.csr_matrix(taken.T @ taken), data).tocoo()
+        at = (chosen[weights.row], chosen[weights.col])
+        self._links = sparse.csr_matrix((weights.data.astype(np.float32), at), shape=(len(counts), len(counts)))
         self._popularity = share_of_most_popular(counts)
         data.progress(2, 2, f"{name}: weights")
 
@@ -117,35 +120,68 @@ class EASE(Regression[EASEConfig]):
 
     Config = EASEConfig
 
-    def find_weights(self, gram: Float32, data: FitData) -> Float32:
+    def find_weights(self, shared: sparse.csr_matrix, data: FitData) -> sparse.csr_matrix:
         """Equation 8."""
-        inverse = invert(gram, self.config.l2)
-        weights = inverse
-        weights /= -np.diag(inverse).copy()
+        weights = invert(shared.toarray(), self.config.l2)
+        weights /= -np.diag(weights).copy()
         np.fill_diagonal(weights, 0.0)
-        return weights
+        weaker = len(weights) - self.config.keep
+        if weaker > 0:
+            at = np.argpartition(np.abs(weights), weaker, axis=0)[:weaker]
+            np.put_along_axis(weights, at, 0.0, axis=0)
+        return sparse.csr_matrix(weights)
 
 
 class SLIM(Regression[SLIMConfig]):
-    """Sparse linear methods (Ning and Karypis, ICDM 2011), by ADMM (Steck et al., WSDM 2020, algorithm 1)."""
+    """Sparse linear methods (Ning and Karypis, ICDM 2011): non-negative elastic nets, solved exactly.
+
+    Where nothing is negative, an item can only have a weight for another that it shares more than ``l1`` users with:
+    what has none needs no look (the gradient of its weight is at least ``l1`` minus the users shared).
+    """
 
     Config = SLIMConfig
 
-    def find_weights(self, gram: Float32, data: FitData) -> Float32:
-        """Alternate between the ridge solution with a diagonal of 0, and shrinking to what is not negative."""
-        config = self.config
-        inverse = invert(gram.copy(), config.l2 + config.rho)
-        base = inverse @ gram
-        diagonal = np.diag(inverse).copy()
-        sparse_part, dual = np.zeros_like(gram), np.zeros_like(gram)
-        for done in range(config.iterations):
-            dense = base + inverse @ (config.rho * sparse_part - dual)
-            dense -= inverse * (np.diag(dense) / diagonal)
-            sparse_part = np.maximum(dense + (dual - config.l1) / config.rho, 0.0)
-            dual += config.rho * (dense - sparse_part)
-            data.progress(done + 1, config.iterations, "slim: weights")
-        np.fill_diagonal(sparse_part, 0.0)
-        return sparse_part
+    def find_weights(self, shared: sparse.csr_matrix, data: FitData) -> sparse.csr_matrix:
+        """A column for each item; memory grows with the pairs of items that share users."""
+        config, size = self.config, shared.shape[0]
+        columns = []
+        for j in range(size):
+            items, weights = solve_column(shared, j, config.l1, config.l2)
+            strongest = np.argsort(-weights, kind="stable")[: config.keep]
+            columns.append((items[strongest], weights[strongest]))
+            if j % 100 == 0:
+                data.progress(j, size, "slim: weights")
+        ends = np.cumsum([0] + [len(items) for items, _ in columns])
+        parts = (np.concatenate([w for _, w in columns]), np.concatenate([i for i, _ in columns]), ends)
+        return sparse.csc_matrix(parts, shape=(size, size)).tocsr()
+
+
+def solve_column(
+    shared: sparse.csr_matrix, j: int, l1: float, l2: float
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Items and their weights > 0: ``min 1/2 w' (G + l2 I) w - (g_j - l1)' w``, ``w >= 0``, ``w_j = 0``.
+
+    The items that share most users are solved for first; those whose gradient then is negative join in, until none is.
+    """
+    ends = slice(*shared.indptr[j : j + 2])
+    items, gains = shared.indices[ends], shared.data[ends].astype(np.float64) - l1
+    eligible = (gains > 0) & (items != j)
+    items, gains = items[eligible], gains[eligible]
+    working = np.argsort(-gains, kind="stable")[:FIRST]
+    while True:
+        gram = shared[items[working]][:, items[working]].toarray().astype(np.float64)
+        gram[np.diag_indices_from(gram)] += l2
+        factor = linalg.cholesky(gram, lower=True)
+        weights = nnls(factor.T, linalg.solve_triangular(factor, gains[working], lower=True))[0]
+        positive = weights > 0
+        working, weights = working[positive], weights[positive]
+        gradient = shared[items[working]][:, items].T @ weights - gains
+        gradient[working] = 0
+        joining = np.argsort(gradient)[:MORE]
+        joining = joining[gradient[joining] < -TOLERANCE * l2]
+        if not len(joining):
+            return items[working], weights
+        working = np.concatenate([working, joining])
 
 
 def invert(gram: Float32, l2: float) -> Float32:
@@ -156,13 +192,3 @@ def invert(gram: Float32, l2: float) -> Float32:
     at = np.tril_indices(len(inverse), -1)
     inverse.T[at] = inverse[at]
     return inverse
-
-
-def keep_strongest(weights: Float32, items: npt.NDArray[np.intp], n_items: int, keep: int) -> sparse.csr_matrix:
-    """CSR[n_items, n_items]: of each column of float32[m, m] weights between ``items`` the ``keep`` strongest."""
-    m = len(items)
-    if keep < m:
-        weaker = np.argpartition(np.abs(weights), m - keep, axis=0)[: m - keep]
-        np.put_along_axis(weights, weaker, 0.0, axis=0)
-    rows, columns = np.nonzero(weights)
-    return sparse.csr_matrix((weights[rows, columns], (items[rows], items[columns])), shape=(n_items, n_items))
