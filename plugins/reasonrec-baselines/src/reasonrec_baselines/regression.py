@@ -168,7 +168,8 @@ def solve_column(
     eligible = (gains > 0) & (items != j)
     items, gains = items[eligible], gains[eligible]
     working = np.argsort(-gains, kind="stable")[:FIRST]
-    while True:
+    weights = np.zeros(0)
+    while len(working):  # `nnls` frees memory twice where there is nothing to solve for
         gram = shared[items[working]][:, items[working]].toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += l2
         factor = linalg.cholesky(gram, lower=True)
@@ -180,8 +181,9 @@ def solve_column(
         joining = np.argsort(gradient)[:MORE]
         joining = joining[gradient[joining] < -TOLERANCE * l2]
         if not len(joining):
-            return items[working], weights
+            break
         working = np.concatenate([working, joining])
+    return items[working], weights
 
 
 def invert(gram: Float32, l2: float) -> Float32:
