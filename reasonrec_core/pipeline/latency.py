@@ -94,9 +94,9 @@ def time_in_turn(agent: Agent, ways: Mapping[str, Ask], batches: Sequence[QueryB
     The order is drawn anew for each batch, and systems keep nothing of it: nobody profits from another's work.
     """
     times, rng, spent = np.full((len(batches), len(ways)), np.inf), np.random.default_rng(0), 0.0
-    for ask in (answers := list(ways.values())):
-        ask(batches[0])
     with without_memory(agent):
+        for ask in (answers := list(ways.values())):
+            ask(batches[0])
         for _ in range(ROUNDS):
             for row, batch in enumerate(batches):
                 for column in rng.permutation(len(answers)).tolist():
