@@ -154,3 +154,11 @@ def test_what_cannot_be_is_refused(settings: dict[str, Any], message: str, world
     delegate = CornacDelegate(CornacConfig.model_validate(settings))
     with pytest.raises(ConfigError, match=message):
         delegate.fit(bare)
+
+
+def test_what_a_model_prints_does_not_mix_with_answers(world: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    """HPF says "Learning..." whatever ``verbose`` is; `reasonrec run --json` must stay JSON."""
+    make(world, {"model": "HPF", "parameters": {"k": 8, "max_iter": 2}})
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Learning" in said.err

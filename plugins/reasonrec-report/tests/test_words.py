@@ -330,6 +330,26 @@ def test_a_run_that_delegating_makes_worse_is_not_called_good() -> None:
     assert said == "Better without delegating: the policy alone (profile) beats the routed system (NDCG@10)."
 
 
+def test_in_a_table_of_models_none_is_called_spare() -> None:
+    """Without a policy there is nothing that a delegate could make unnecessary."""
+    values = {"a": 0.3, "b": 0.3, "popularity": 0.1}
+    found = board(
+        systems={
+            name: {"NDCG@10": {"value": value, "low": value - 0.01, "high": value + 0.01}}
+            for name, value in values.items()
+        },
+        comparisons=[
+            {"a": "a", "b": "b", "metric": "NDCG@10", "difference": 0.0, "p_corrected": 0.9},
+            {"a": "a", "b": "popularity", "metric": "NDCG@10", "difference": 0.2, "p_corrected": 0.001},
+        ],
+        roles={"delegates": list(values)},
+    )
+    assert verdict.judge(found) == (
+        verdict.Tone.GOOD,
+        "Good: the best delegate (a) clearly beats best-sellers; b does about as well.",
+    )
+
+
 def test_hardly_any_people_are_counted_themselves() -> None:
     rates = {"HR@10": {"value": 0.5, "low": 0.1, "high": 0.9}, "NDCG@10": {"value": 0.2, "low": 0.1, "high": 0.3}}
     compared = {

@@ -52,8 +52,12 @@ class EASEConfig(RegressionConfig):
 class SLIMConfig(RegressionConfig):
     """SLIM."""
 
-    l1: float = Field(2.0, ge=0, description="Penalty that makes weights sparse (L1).")
-    l2: float = Field(100.0, gt=0, description="Penalty on large weights (L2).")
+    l1: float = Field(
+        1.0,
+        ge=0,
+        description="Penalty that makes weights sparse (L1): only items that share more users than this are linked.",
+    )
+    l2: float = Field(20.0, gt=0, description="Penalty on large weights (L2).")
 
 
 C = TypeVar("C", bound=RegressionConfig)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -70,11 +72,12 @@ class CornacDelegate(Delegate[CornacConfig]):
         newest = {"users": train.users[::-1], "items": train.items[::-1], "values": values[::-1]}
         self._log, self._n_items, self._seed = newest, len(data.catalog), data.seed
         try:
-            fitted = self._make_model(config.parameters)
-            fitted.fit(self._prepare())
-            state, arrays = take_state(fitted)
-            self._restore(state, arrays)
-            alike = self._compare(fitted)
+            with contextlib.redirect_stdout(sys.stderr):  # some print, whatever `verbose` is
+                fitted = self._make_model(config.parameters)
+                fitted.fit(self._prepare())
+                state, arrays = take_state(fitted)
+                self._restore(state, arrays)
+                alike = self._compare(fitted)
         except ConfigError:
             raise
         except Exception as error:  # theirs: a missing package, a parameter, a kind of data that we do not give
@@ -205,5 +208,6 @@ class CornacDelegate(Delegate[CornacConfig]):
         self._log, self._n_items = read_arrays(folder / "log.npz"), len(catalog)
         stored = read_json(folder / "model.json")
         self._seed, self._stored = int(stored["seed"]), (stored["state"], read_arrays(folder / "model.npz"))
-        self._restore(*self._stored)
+        with contextlib.redirect_stdout(sys.stderr):
+            self._restore(*self._stored)
         return self

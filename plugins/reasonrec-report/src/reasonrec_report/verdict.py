@@ -114,7 +114,10 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
         return Tone.BAD, f"Not good yet: {name} is no better than recommending best-sellers ({metric.name})."
     clear = f"{name} clearly beats best-sellers" if beats is Verdict.BETTER else ""
     if even:
-        as_well = f"{summary_text.join(even)} alone {'does' if len(even) == 1 else 'do'} about as well"
+        does = "does" if len(even) == 1 else "do"
+        if clear and board.role(main) is SystemRole.DELEGATE:  # a table of models: none of them is spare
+            return Tone.GOOD, f"Good: {clear}; {summary_text.join(even)} {does} about as well."
+        as_well = f"{summary_text.join(even)} alone {does} about as well"
         return Tone.MIXED, f"Good, but not needed: {clear}, yet {as_well}." if clear else f"Mixed: {as_well} as {name}."
     others = f"{'every delegate' if len(rivals) > 1 else rivals[0]} alone" if rivals else ""
     if clear:
