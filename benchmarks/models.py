@@ -159,6 +159,7 @@ def measure(options: argparse.Namespace) -> None:
         assert isinstance(delegate, Delegate)
         fit = replace(bench.fit, seed=seed, workdir=folder, progress=tell())
         fit = replace(fit, delegate=lambda name: made.create(Kind.DELEGATE, name, {}))
+        bench = replace(bench, fit=fit)  # a fit on all rows has the same seed
         before, used = time.perf_counter(), time.process_time()
         delegate.fit(fit)
         seconds: tuple[float | None, float | None]
