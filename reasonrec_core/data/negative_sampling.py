@@ -144,5 +144,4 @@ def _draw_by_rank(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: n
     """Give every item a random rank, touched ones the last, and take the first ``negatives``."""
     ranks = rng.random((len(rows), n_items))
     ranks[contains_keys(keys, make_pair_keys(rows[:, None], np.arange(n_items), n_items))] = 2.0
-    best = np.argpartition(ranks, negatives - 1, axis=1)[:, :negatives]
-    return best.astype(np.int32)
+    return np.argpartition(ranks, negatives - 1, axis=1)[:, :negatives].astype(np.int32)

@@ -55,8 +55,7 @@ def find_visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] 
     pairs = make_pair_keys(reviews.users, reviews.items, dataset.n_items)
     elsewhere = dataset.interactions.take(~np.isin(split.parts, list(parts)))
     known = contains_keys(np.sort(make_pair_keys(elsewhere.users, elsewhere.items, dataset.n_items)), pairs)
-    copied = find_copies(reviews, open_)
-    return reviews.take(open_ & ~known & ~copied)
+    return reviews.take(open_ & ~known & ~find_copies(reviews, open_))
 
 
 def find_copies(reviews: Reviews, mask: Bool) -> Bool:

@@ -127,8 +127,7 @@ class RankedLists:
 
     def count_hits(self, k: int) -> Float64:
         """float64[B]: relevant items within the first ``k``."""
-        query = self.hits.query[self.hits.rank <= k]
-        return np.bincount(query, minlength=len(self.hits.relevant)).astype(np.float64)
+        return np.bincount(self.hits.query[self.hits.rank <= k], minlength=len(self.hits.relevant)).astype(np.float64)
 
 
 def metric_name(metric: str, k: int, sampled: str = "") -> str:

@@ -162,10 +162,11 @@ class ObservedFeature(Record):
 
 
 class SystemRoles(Record):
-    """Which of the systems is what."""
+    """Which of the systems is what; ``chosen``: the delegate that answers where there is no policy."""
 
     routed: str | None = None
     policy: str | None = None
+    chosen: str | None = None
     delegates: tuple[str, ...] = ()
 
 

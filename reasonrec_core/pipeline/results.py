@@ -32,6 +32,7 @@ def collect_results(run: EvaluatedRun) -> Results:
     """Everything that was measured, the first task in full."""
     prepared, agent, found, first = run.prepared, run.agent, run.tasks, run.first
     table: dict[str, dict[str, Estimate]] = {}
+    chosen = agent.alone.get(first.task, (None,))[0]
     for each in found:
         for label, values in summarise_systems(prepared, each).items():
             table.setdefault(label, {}).update(values)
@@ -47,11 +48,12 @@ def collect_results(run: EvaluatedRun) -> Results:
             fit={each.label: each.seconds for _, each in agent.parts},
             evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
         ),
-        comparisons=tuple(row for each in found for row in compare_systems(prepared, each)),
+        comparisons=tuple(row for each in found for row in compare_systems(prepared, each, chosen)),
         observe=tuple(describe_features(prepared)),
         roles=SystemRoles(
             routed="routed" if agent.routers else None,
             policy=agent.policy.label if agent.policy else None,
+            chosen=chosen,
             delegates=tuple(agent.delegates),
         ),
         left_out=dict(prepared.split.left_out),
@@ -154,9 +156,9 @@ def summarise_systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dic
     }
 
 
-def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
-    """The first system (routed, else the policy) against all others, and the policy against the delegates."""
-    labels = list(found.scores)
+def compare_systems(prepared: Prepared, found: EvaluatedTask, chosen: str | None) -> list[PairedComparison]:
+    """The first system (routed, else the policy, else ``chosen``) against all others, and the second (the policy)."""
+    labels = sorted(found.scores, key=lambda label: label != chosen)
     config, rows = prepared.config, list[Comparison]()
     for position, reference in enumerate(labels[:2]):
         others = {label: found.scores[label] for label in labels[position:]}

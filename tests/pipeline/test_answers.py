@@ -193,6 +193,9 @@ def test_the_best_delegate_on_validation_answers_where_there_is_no_policy(odd: P
         "there is no policy: transitions answers every request, the best delegate on 8 validation"
     )
     assert set(agent.alone) == {Task.SEQUENTIAL}
+    measured = json.loads((odd / "metrics.json").read_text(encoding="utf-8"))
+    assert measured["roles"]["chosen"] == "transitions"
+    assert {row["a"] for row in measured["comparisons"]} == {"transitions"}, "whom the others are compared with"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--why"], ["--json", "--why"]])

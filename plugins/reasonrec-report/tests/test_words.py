@@ -350,6 +350,24 @@ def test_in_a_table_of_models_none_is_called_spare() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (-0.02, "Mixed: b is better on the test part than a (best on validation) (NDCG@10)."),
+        (0.02, "Good: a (best on validation) is clearly better than b alone."),
+    ],
+)
+def test_a_table_of_models_is_about_the_one_that_was_chosen_on_validation(difference: float, said: str) -> None:
+    """Not about the one that happens to be best on the test part."""
+    found = board(
+        systems={"a": {"NDCG@10": {"value": 0.3}}, "b": {"NDCG@10": {"value": 0.3 - difference}}},
+        comparisons=[{"a": "a", "b": "b", "metric": "NDCG@10", "difference": difference, "p_corrected": 0.001}],
+        roles={"delegates": ["b", "a"], "chosen": "a"},
+    )
+    assert found.main == "a"
+    assert verdict.judge(found)[1] == said
+
+
 def test_hardly_any_people_are_counted_themselves() -> None:
     rates = {"HR@10": {"value": 0.5, "low": 0.1, "high": 0.9}, "NDCG@10": {"value": 0.2, "low": 0.1, "high": 0.3}}
     compared = {

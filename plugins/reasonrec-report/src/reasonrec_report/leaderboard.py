@@ -57,7 +57,10 @@ class SystemDifference:
 
 
 class Leaderboard:
-    """The systems of a run in the order of a table: the routed system, the policy, the delegates by quality."""
+    """The systems of a run in the order of a table: the routed system, the policy, the delegates by quality.
+
+    Where there is no policy, the delegate that answers comes first: it was chosen on validation.
+    """
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -171,12 +174,18 @@ class Leaderboard:
         unit = known[0] if len(known) > 1 else 1.0
         return tuple(None if v is None else round(v / unit, 9) for v in values)
 
-    def _place(self, system: str) -> tuple[int, float, str]:
+    @property
+    def chosen(self) -> str | None:
+        """The delegate that answers where there is no policy."""
+        return self.results.roles.chosen if self.results.roles else None
+
+    def _place(self, system: str) -> tuple[int, bool, float, str]:
         value = None
         if self.headline and (found := self.results.systems[system].get(self.headline.name)):
             value = found.value
         sign = 1 if self.headline and self.headline.lower_is_better else -1
-        return list(SystemRole).index(self.role(system)), float("inf") if value is None else sign * value, system
+        role = list(SystemRole).index(self.role(system))
+        return role, system != self.chosen, float("inf") if value is None else sign * value, system
 
 
 def _minus(value: float | None) -> float | None:

@@ -100,6 +100,8 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     policy = next((s for s in against if board.role(s) is SystemRole.POLICY), None)
     if policy and against[policy] is Verdict.WORSE:
         return Tone.MIXED, f"Better without delegating: the policy alone ({policy}) beats {name} ({metric.name})."
+    if better and main == board.chosen:
+        return Tone.MIXED, f"Mixed: {better} is better on the test part than {name} ({metric.name})."
     if better:
         return Tone.BAD, f"Not good yet: {better} alone is better than {name} ({metric.name})."
     beats = against.get(BESTSELLERS)
