@@ -71,7 +71,7 @@ def check_consulting(config: PipelineConfig, registry: Registry) -> None:
     policy = registry.create(Kind.POLICY, name, config.policy.settings, where="policy")
     if not (isinstance(policy, ConsultingPolicy) and policy.consults):
         what = f"the policy {name!r} cannot decide again with delegates' answers in view"
-        fix = 'Take router.consult out, or use a policy that can, such as cot with answer = "label".'
+        fix = 'Take router.consult out, or use cot with answer = "label" or chain with consulted = ["LABEL"].'
         raise ConfigError(
             what + (", as it is set" if isinstance(policy, ConsultingPolicy) else ""), where=where, fix=fix
         )

@@ -71,7 +71,7 @@ class RouterConfig(Settings):
         ge=0.0,
         le=1.0,
         description="Evidence horizon above which the policy decides again after seeing the delegates' "
-        "rankings; only if that helps on validation, and only with a policy such as cot.",
+        "rankings; only if that helps on validation, and only with a policy such as cot or chain.",
     )
     abstain: float | None = Field(
         None, ge=0.0, lt=1.0, description="Share of requests that get no answer: those with the least confidence."

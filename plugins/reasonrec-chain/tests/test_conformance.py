@@ -17,3 +17,8 @@ class TestChain(EditablePolicyConformance):
 class TestChainWithDelegates(EditablePolicyConformance):
     component = "chain"
     settings: ClassVar = SMALL | {"experts": ["ease"]}
+
+
+class TestChainThatConsults(EditablePolicyConformance):
+    component = "chain"
+    settings: ClassVar = SMALL | {"experts": ["affinity", "popularity"], "consulted": ["ease"]}

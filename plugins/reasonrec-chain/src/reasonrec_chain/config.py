@@ -134,6 +134,11 @@ class ChainConfig(Settings):
         description="Who proposes: of its own experts sequence, transitions, a modality, affinity, popularity (all of "
         "them where none is named), and delegates of the pipeline by their labels; each of those is fitted twice.",
     )
+    consulted: tuple[str, ...] = Field(
+        default=(),
+        description="Delegates of the pipeline, by their labels, that join the experts where the router consults "
+        "(router.consult) and are not asked elsewhere; each is fitted twice.",
+    )
     gates: GateConfig = Field(default=GateConfig(), description="How the experts are weighed.")
     evidence: EvidenceConfig = Field(
         default=EvidenceConfig(), description="How the amount of evidence behind an answer is learned."

@@ -63,21 +63,22 @@ class DelegateExpert:
         return np.asarray(scores, np.float32) / np.float32(self.temperature)
 
 
-def make_delegate(name: str, data: FitData) -> Delegate[Any]:
-    """The pipeline's delegate of that label, unfitted.
+def make_delegate(name: str, data: FitData, where: str = "experts") -> Delegate[Any]:
+    """The pipeline's delegate of that label, unfitted; ``where`` is the setting that names it.
 
     Raises:
         ConfigError: there is none, or it answers with parts of the policy that would ask it.
     """
+    called = "expert" if where == "experts" else "delegate"
     try:
         made = None if data.delegate is None else data.delegate(name)
     except ReasonRecError as error:
-        raise ConfigError(f"there is no expert {name!r}", where="experts", fix=error.fix) from error
+        raise ConfigError(f"there is no {called} {name!r}", where=where, fix=error.fix) from error
     if made is None:
-        raise ConfigError(f"there is no expert {name!r}, and no delegates can be asked here", where="experts")
+        raise ConfigError(f"there is no {called} {name!r}, and no delegates can be asked here", where=where)
     if type(made).attach is not Delegate.attach:
         what = f"the delegate {name!r} learns from the policy, so the policy cannot ask it"
-        raise ConfigError(what, where="experts", fix="Name other delegates.")
+        raise ConfigError(what, where=where, fix="Name other delegates.")
     return made
 
 

@@ -47,6 +47,9 @@ def fit_masses(model: ChainModel, config: ChainConfig, data: FitData, targets: T
     evidence = HistoryWeights.of(some.queries.history, config.counted.max_history)
     seen = replace(data.observation, horizon=some.horizon)
     model = replace(model, out_of_pool=fit_out_of_pool(model, some, evidence, seen))
+    if model.consulting is not None:
+        again = fit_masses(model.consulted, config.model_copy(update={"evidence": EvidenceConfig()}), data)
+        model = replace(model, consulting=replace(model.consulting, out_of_pool=again.out_of_pool))
     if not config.evidence.loss:
         return model
     return replace(model, strength=fit_evidence_strength(model, config.evidence, some, evidence, seen, data.seed))

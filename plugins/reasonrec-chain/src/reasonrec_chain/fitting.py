@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, cycle
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from reasonrec_chain.fit_gating import FittedGates, GatePairs, fit_gates, join_p
 from reasonrec_chain.fit_masses import fit_masses
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
-from reasonrec_chain.model import ChainModel, list_delegates, list_experts, make_experts
+from reasonrec_chain.model import ChainModel, Consulting, list_delegates, list_experts, make_experts
 from reasonrec_chain.propose import Experts, choose_chunk_size, propose
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
@@ -63,6 +63,8 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     experts, fitted = weigh_beliefs(config, data, experts, folds)
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
     model = ChainModel(kept, experts, fitted.gates.to_arrays(), report | {"gates": fitted.report}, fitted.unseen)
+    if config.consulted:
+        model = fit_consulting(model, config, data, folds)
     return fit_masses(model, config, data, folds[0].targets)
 
 
@@ -78,7 +80,34 @@ def refit_chain(config: ChainConfig, model: ChainModel, data: FitData) -> ChainM
     delegates = refit_delegates(model.experts.delegates, data)
     experts = make_experts(config, counted, sequence, model.experts.trust, delegates)
     report = {**model.report, "training": [each.to_dict() for each in trained]}
-    return replace(model, counted=counted, experts=experts, report=report, unseen=None)
+    if (consulting := model.consulting) is not None:
+        consulting = replace(consulting, delegates=refit_delegates(consulting.delegates, data))
+    return replace(model, counted=counted, experts=experts, report=report, unseen=None, consulting=consulting)
+
+
+def fit_consulting(model: ChainModel, config: ChainConfig, data: FitData, folds: Sequence[GateFold]) -> ChainModel:
+    """The model with the consulted delegates, and gates for them beside all experts, if those rank unseen pairs better.
+
+    The router asks whether consulting pays on the very queries that the gates are fitted to, and more experts fit them
+    better. So it is asked here first, on pairs that neither gates nor delegates have seen.
+
+    Args:
+        model: fitted, but for its masses; what it answers alone stays.
+        config: its settings.
+        data: what it was fitted on.
+        folds: what its own gates were fitted to.
+    """
+    added = fit_folds(tuple(dict.fromkeys(config.consulted)), data, config.gates.pairs)
+    # Folds of delegates hold the same pairs, whoever is asked; where there was one fold, it has no delegates.
+    own = [replace(b, delegates=a.delegates) for a, b in zip(cycle(folds), added, strict=False)]
+    both = [replace(a, delegates=(*a.delegates, *b.delegates)) for a, b in zip(own, added, strict=True)]
+    delegates = added[0].delegates
+    alone = _fit_gates(config, data, model.experts, own)
+    found = _fit_gates(config, data, model.experts.with_delegates(delegates), both)
+    figures = {"NDCG@10 on unseen pairs, alone": alone.ndcg, "NDCG@10 on unseen pairs, consulting": found.ndcg}
+    report = model.report | {"consulting": found.report | figures}
+    consulting = Consulting(delegates, found.gates.to_arrays()) if found.better_than(alone) else None
+    return replace(model, consulting=consulting, report=report)
 
 
 def weigh_beliefs(
@@ -91,21 +120,12 @@ def weigh_beliefs(
     something else: the likelier labels need not be those that rank better.
     """
 
-    def fitted(asked: Experts) -> FittedGates:
-        return fit_gates(
-            _propose(config, data, asked, folds),
-            config.gates,
-            len(data.catalog),
-            data.seed,
-            lambda done, total: data.progress(done, total, "chain: gates"),
-        )
-
     likeliest = replace(experts, trust=_trust(config, data, experts, folds[0].targets))
-    found = fitted(likeliest)
+    found = _fit_gates(config, data, likeliest, folds)
     if not any(likeliest.trust):
         return likeliest, found
     counted = replace(experts, trust=(0.0,) * len(likeliest.trust))
-    other = fitted(counted)
+    other = _fit_gates(config, data, counted, folds)
     figures = {
         "NDCG@10 on unseen pairs, likeliest labels": found.ndcg,
         "NDCG@10 on unseen pairs, counted labels": other.ndcg,
@@ -115,8 +135,15 @@ def weigh_beliefs(
     return likeliest, replace(found, report=found.report | figures)
 
 
+def _fit_gates(config: ChainConfig, data: FitData, experts: Experts, folds: Sequence[GateFold]) -> FittedGates:
+    pairs = _propose(config, data, experts, folds)
+    size, seed = len(data.catalog), data.seed
+    return fit_gates(pairs, config.gates, size, seed, lambda done, total: data.progress(done, total, "chain: gates"))
+
+
 def _check_experts(config: ChainConfig, counted: ProfileModel, data: FitData) -> None:
-    known = ", ".join(list_experts(config.model_copy(update={"experts": None}), counted))
+    own = list_experts(config.model_copy(update={"experts": None}), counted)
+    known = ", ".join(own)
     if config.experts is not None and not config.experts:
         raise ConfigError("there are no experts to use", where="experts", fix=f"Name some of these: {known}.")
     for name in list_delegates(config, counted):
@@ -125,6 +152,11 @@ def _check_experts(config: ChainConfig, counted: ProfileModel, data: FitData) ->
         except ConfigError as error:
             fix = f"Experts: {known}, and the pipeline's delegates. {error.fix or ''}".rstrip()
             raise ConfigError(error.what, where="experts", fix=fix) from error
+    for name in config.consulted:
+        if name in (*own, *(config.experts or ())):
+            what = f"{name!r} is one of the experts, which are always asked"
+            raise ConfigError(what, where="consulted", fix="Name another delegate, or give this one another label.")
+        make_delegate(name, data, "consulted")
 
 
 def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reasonrec_profile.api import AFFINITY, POPULARITY, ProfileModel
 
@@ -18,6 +18,21 @@ from reasonrec_core.types import Float64
 
 
 @dataclass(frozen=True)
+class Consulting:
+    """What is added where delegates are consulted.
+
+    Attributes:
+        delegates: that join the experts, as the last of them.
+        gates: how all of them are weighed.
+        out_of_pool: how likely the next item is outside the pool, which is another with their items.
+    """
+
+    delegates: tuple[DelegateExpert, ...]
+    gates: Gates
+    out_of_pool: OutOfPool = field(default_factory=OutOfPool)
+
+
+@dataclass(frozen=True)
 class ChainModel:
     """All that was learned.
 
@@ -29,6 +44,7 @@ class ChainModel:
         out_of_pool: how likely the next item is outside the pool.
         strength: on how much evidence an answer rests; None where that was not trained.
         unseen: float64[P], `fit_gating.Fitted.unseen`; None after loading, and without validation data.
+        consulting: where delegates are consulted; None where the settings name none, and without validation data.
     """
 
     counted: ProfileModel
@@ -38,6 +54,18 @@ class ChainModel:
     unseen: Float64 | None = None
     out_of_pool: OutOfPool = field(default_factory=OutOfPool)
     strength: EvidenceStrength | None = None
+    consulting: Consulting | None = None
+
+    @property
+    def consulted(self) -> ChainModel:
+        """The model that decides again: the same parts, with the consulted delegates among the experts."""
+        added = self.consulting
+        if added is None:
+            return self  # nothing tells what their word is worth
+        experts = self.experts.with_delegates(added.delegates)
+        return replace(
+            self, experts=experts, gates=added.gates, out_of_pool=added.out_of_pool, strength=None, consulting=None
+        )
 
 
 def list_experts(config: ChainConfig, counted: ProfileModel) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ Outside, items are chosen as the sequence expert and popularity have it, in shar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,6 +76,11 @@ class OutOfPool:
         odds = self.bias + self.slope * _odds(inside) + self.horizon * horizon
         found = 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
         return np.asarray(np.clip(found, LEAST, 1 - LEAST), np.float32)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> OutOfPool:
+        """From what `to_dict` gave."""
+        return cls(**{name: float(value) for name, value in stored.items()})
 
     def to_dict(self) -> dict[str, float]:
         """As JSON values."""

@@ -119,8 +119,35 @@ class Chain(EditablePolicy[ChainConfig]):
         Returns:
             the ranking, its mass, confidence = the mass of the ten best, and steps that are put into words on demand.
         """
+        return self._deliberate(self._ready.seeing(observation), batch, observation, edits)
+
+    @property
+    def consults(self) -> bool:
+        """Whether the settings name delegates to consult."""
+        return bool(self.config.consulted)
+
+    def consult(
+        self,
+        batch: QueryBatch,
+        observation: Observation,
+        answers: Mapping[str, Ranking],
+        edits: Edits | None = None,
+    ) -> Deliberation:
+        """Answer ``batch`` with the consulted delegates among the experts.
+
+        Args:
+            batch, observation: as for `deliberate`.
+            answers: lists, which say too little to make shares of (no item beyond the last, no score of candidates
+                that were not listed): the policy asks its own copies of the delegates, whom it knows how to weigh.
+            edits: as for `deliberate`.
+        """
+        return self._deliberate(self._ready.seeing(observation).consulted, batch, observation, edits)
+
+    def _deliberate(
+        self, model: ChainModel, batch: QueryBatch, observation: Observation, edits: Edits | None
+    ) -> Deliberation:
         started = time.perf_counter()
-        model, evidence = self._ready.seeing(observation), self._evidence(batch, edits)
+        evidence = self._evidence(batch, edits)
         cache = model.experts.cache_items(observation)
         size, answers = choose_chunk_size(cache.n_items), []
         with one_thread(len(batch) <= size):
@@ -140,7 +167,7 @@ class Chain(EditablePolicy[ChainConfig]):
             ranking, mass = Ranking(empty.astype(np.int32), empty), empty
 
         def steps(row: int) -> tuple[Step, ...]:
-            return self._steps(batch, observation, edits, row)
+            return self._steps(model, batch, observation, edits, row)
 
         confidence = np.minimum(mass[:, :LISTED].sum(axis=1), np.float32(1.0)).astype(np.float32)
         cost = Cost(seconds=time.perf_counter() - started)
@@ -184,11 +211,10 @@ class Chain(EditablePolicy[ChainConfig]):
         """float32[L]: by how much ignoring an entry lowers the probability of the best item."""
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
-            return attribute_entries(model, batch, self._evidence(batch, None), observation, self._reach)
+            return attribute_entries(model, batch, self._evidence(batch, None), observation, self._reach(model))
 
-    @property
-    def _reach(self) -> int:
-        if self.model.experts.delegates:
+    def _reach(self, model: ChainModel) -> int:
+        if model.experts.delegates:
             return np.iinfo(np.int32).max  # how far back they read is theirs to know
         return max(self.config.network.max_history, self.config.counted.max_history)
 
@@ -198,16 +224,18 @@ class Chain(EditablePolicy[ChainConfig]):
             return evidence
         return replace(evidence, relevance=edits.relevance)
 
-    def _steps(self, batch: QueryBatch, observation: Observation, edits: Edits | None, row: int) -> tuple[Step, ...]:
+    def _steps(
+        self, model: ChainModel, batch: QueryBatch, observation: Observation, edits: Edits | None, row: int
+    ) -> tuple[Step, ...]:
         one = np.array([row], np.intp)
         query, seen = batch.take(one), observation.take(one)
         given = None if edits is None else edits.take(batch.history, one)
-        evidence, model = self._evidence(query, given), self._ready.seeing(observation)
+        evidence = self._evidence(query, given)
         cache = model.experts.cache_items(observation)
         with one_thread():
             states = model.experts.sequence.states(evidence, cache.tables)
             thought = deliberate_chunk(model, query, evidence, states, cache, seen.horizon, given)
-            votes = attribute_entries(model, query, evidence, seen, self._reach, given, thought)
+            votes = attribute_entries(model, query, evidence, seen, self._reach(model), given, thought)
         return verbalise_steps(model, self._ready.catalog.titles, query, seen, evidence, thought, votes)
 
     def save(self, folder: Path) -> None:

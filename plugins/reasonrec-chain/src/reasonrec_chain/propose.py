@@ -63,6 +63,10 @@ class Experts:
     delegates: tuple[DelegateExpert, ...] = ()
     _latest: LatestCache = field(default_factory=LatestCache, repr=False, compare=False)
 
+    def with_delegates(self, more: tuple[DelegateExpert, ...]) -> Experts:
+        """The same, with more delegates; what is cached of the items is shared."""
+        return replace(self, names=(*self.names, *(e.name for e in more)), delegates=(*self.delegates, *more))
+
     def cache_items(self, observation: Observation) -> ItemCache:
         """The items as ``observation`` shows them; made anew only where its features are other arrays than last."""
         names = sorted({*observation.features, *observation.present})
