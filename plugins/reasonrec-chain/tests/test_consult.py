@@ -186,7 +186,7 @@ def test_delegates_that_are_always_asked_stay_beside(world: Tiny) -> None:
 
 
 def test_who_adds_nothing_on_unseen_pairs_is_not_consulted(world: Tiny) -> None:
-    """The router decides on the very pairs that the gates are fitted to, where more experts look the better."""
+    """The router decides on the very pairs that the gates are fitted to, so it is looked at apart from them first."""
     policy = fitted(world.fit, consulted=DELEGATES)
     figures: Any = policy.report["consulting"]
     assert 0 < figures["NDCG@10 on unseen pairs, consulting"] < figures["NDCG@10 on unseen pairs, alone"]

@@ -88,8 +88,8 @@ def refit_chain(config: ChainConfig, model: ChainModel, data: FitData) -> ChainM
 def fit_consulting(model: ChainModel, config: ChainConfig, data: FitData, folds: Sequence[GateFold]) -> ChainModel:
     """The model with the consulted delegates, and gates for them beside all experts, if those rank unseen pairs better.
 
-    The router asks whether consulting pays on the very queries that the gates are fitted to, and more experts fit them
-    better. So it is asked here first, on pairs that neither gates nor delegates have seen.
+    The router asks whether consulting pays on the very queries that both sets of gates are fitted to, one perhaps more
+    closely than the other. So it is asked here first, on pairs that neither gates nor delegates have seen.
 
     Args:
         model: fitted, but for its masses; what it answers alone stays.
