@@ -18,6 +18,12 @@ class SequenceTraining(TrainerConfig):
         10, ge=1, description="Training stops after this many epochs without improvement on validation."
     )
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate (AdamW).")
+    warmup: int = Field(
+        200,
+        ge=0,
+        description="Steps during which the learning rate rises from 0; at most a tenth of the training. Long trainings "
+        "of several layers at a higher rate can get stuck early: give them 2000.",
+    )
     batch_tokens: int = Field(1536, ge=1, description="History positions per batch; use many more on a GPU.")
     shuffle_ties: bool = Field(
         True,
