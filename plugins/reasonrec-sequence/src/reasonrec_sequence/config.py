@@ -21,8 +21,8 @@ class SequenceTraining(TrainerConfig):
     warmup: int = Field(
         200,
         ge=0,
-        description="Steps during which the learning rate rises from 0; at most a tenth of the training. Long trainings "
-        "of several layers at a higher rate can get stuck early: give them 2000.",
+        description="Steps during which the learning rate rises from 0; at most a tenth of the training. Long "
+        "trainings of several layers at a higher rate can get stuck early: give them 2000.",
     )
     batch_tokens: int = Field(1536, ge=1, description="History positions per batch; use many more on a GPU.")
     shuffle_ties: bool = Field(
