@@ -353,8 +353,8 @@ def test_in_a_table_of_models_none_is_called_spare() -> None:
 @pytest.mark.parametrize(
     ("difference", "said"),
     [
-        (-0.02, "Mixed: b is better on the test part than a (best on validation) (NDCG@10)."),
-        (0.02, "Good: a (best on validation) is clearly better than b alone."),
+        (-0.02, "Mixed: a answers, but b is better on the test part (NDCG@10)."),
+        (0.02, "Good: the delegate that answers (a) is clearly better than b alone."),
     ],
 )
 def test_a_table_of_models_is_about_the_one_that_was_chosen_on_validation(difference: float, said: str) -> None:

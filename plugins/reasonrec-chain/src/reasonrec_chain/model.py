@@ -44,7 +44,7 @@ class ChainModel:
         out_of_pool: how likely the next item is outside the pool.
         strength: on how much evidence an answer rests; None where that was not trained.
         unseen: float64[P], `fit_gating.Fitted.unseen`; None after loading, and without validation data.
-        consulting: where delegates are consulted; None where the settings name none, and without validation data.
+        consulting: where delegates are consulted; None where none is named, or none ranks unseen pairs better.
     """
 
     counted: ProfileModel

@@ -59,7 +59,7 @@ class SystemDifference:
 class Leaderboard:
     """The systems of a run in the order of a table: the routed system, the policy, the delegates by quality.
 
-    Where there is no policy, the delegate that answers comes first: it was chosen on validation.
+    Where there is no policy, the delegate that answers comes first, chosen on validation if there is any.
     """
 
     def __init__(self, results: Results) -> None:

@@ -27,7 +27,7 @@ def name_system(board: Leaderboard, system: str) -> str:
     if role is SystemRole.POLICY:
         return f"the policy alone ({system})"
     if system == board.chosen:
-        return f"{system} (best on validation)"
+        return f"the delegate that answers ({system})"
     if role is SystemRole.DELEGATE:
         count = sum(board.role(s) is SystemRole.DELEGATE for s in board.systems)
         return f"the best delegate ({system})" if count > 1 and system == board.first(role) else system

@@ -101,7 +101,7 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     if policy and against[policy] is Verdict.WORSE:
         return Tone.MIXED, f"Better without delegating: the policy alone ({policy}) beats {name} ({metric.name})."
     if better and main == board.chosen:
-        return Tone.MIXED, f"Mixed: {better} is better on the test part than {name} ({metric.name})."
+        return Tone.MIXED, f"Mixed: {main} answers, but {better} is better on the test part ({metric.name})."
     if better:
         return Tone.BAD, f"Not good yet: {better} alone is better than {name} ({metric.name})."
     beats = against.get(BESTSELLERS)
