@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -71,9 +72,8 @@ def whole_folder(path: Path, *markers: str, first_stays: bool = False) -> Iterat
     try:
         yield aside
         aside.chmod(0o755)
-        if first_stays and path.is_dir() and any(path.iterdir()):
-            return
-        require_replaceable(path, *markers)
+        if not first_stays:
+            require_replaceable(path, *markers)
         _put_in_place(aside, path, first_stays)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -114,8 +114,8 @@ def _put_in_place(aside: Path, path: Path, first_stays: bool) -> None:
     if first_stays or not path.exists():
         try:
             os.replace(aside, path)
-        except OSError:
-            if not (first_stays and path.is_dir()):
+        except OSError as error:  # no look beforehand: what others write and delete may come between
+            if not first_stays or not (error.errno == errno.ENOTEMPTY or path.is_dir()):
                 raise
         return
     old = Path(tempfile.mkdtemp(prefix=_name_aside(path), dir=path.parent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,3 +151,26 @@ def test_a_hash_follows_every_file_below_a_folder_but_compiled_python(tmp_path: 
     one = hash_folder(files["a.py"])
     files["a.py"].write_text("3")
     assert hash_folder(files["a.py"]) != one
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_another_process_may_be_first_at_the_last_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deleted: bool
+) -> None:
+    """What it made stays; it may even be deleted again, as parts of a cache are whose rows stand elsewhere by now."""
+    rename = os.replace
+
+    def come_between(old: Path, new: Path) -> None:
+        new.mkdir()
+        (new / "made").write_text("by another")
+        try:
+            rename(old, new)
+        finally:
+            if deleted:
+                shutil.rmtree(new)
+
+    with whole_folder(tmp_path / "out", first_stays=True) as aside:
+        write_text(aside / "made", "here")
+        monkeypatch.setattr(os, "replace", come_between)
+    left = {path.name: (path / "made").read_text() for path in tmp_path.iterdir()}
+    assert left == ({} if deleted else {"out": "by another"})
