@@ -102,7 +102,7 @@ class Recalibration(ArrayModel):
 
 def log_odds(confidence: Float64) -> Float64:
     """``log(p / (1 - p))``, finite."""
-    p = np.clip(confidence, LEAST, 1 - LEAST)
+    p = np.minimum(np.maximum(confidence, LEAST), 1 - LEAST)  # a request waits for np.clip twice as long
     return np.asarray(np.log(p / (1 - p)))
 
 

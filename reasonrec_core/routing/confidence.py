@@ -81,10 +81,10 @@ def raw_confidence(
 
 def recalibrate(raw: Float32, maps: Mapping[str, Recalibration], route: Names, who: Names) -> Float32:
     """float32[B]: raw confidence as it is stated, by the map of the way that each query goes; NaN stays."""
-    made, known = raw.copy(), ~np.isnan(raw)
+    made = raw.copy()
     for to, by in set(zip(route.tolist(), who.tolist(), strict=True)) if maps else ():
-        rows = (route == to) & (who == by) & known
         if (recalibration := maps.get(way(by) if by else to)) is not None:
+            rows = ... if len(raw) == 1 else (route == to) & (who == by)
             made[rows] = recalibration(raw[rows])
     return made
 

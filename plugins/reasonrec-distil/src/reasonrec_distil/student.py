@@ -111,16 +111,25 @@ class Student:
             given: float32[B, (H + 1) d], means and the newest item's vector; of an empty history 0.
             size: int64[B], items of the histories.
         """
-        count, d = len(given), self.reads.shape[1]
-        centred = given - np.add.reduce(given, axis=1, keepdims=True) / np.float32(given.shape[1])
-        spread = np.einsum("bd,bd->b", centred, centred) / np.float32(given.shape[1])
-        known = np.empty((count, given.shape[1] + 2), np.float32)
-        known[:, :-2] = centred / np.sqrt(spread + np.float32(1e-5))[:, None] * self.scale + self.shift
-        known[:, -2], known[:, -1] = np.log1p(size), 1 / (1 + size)
-        hidden = np.maximum(known[:, :-2] @ self.widen[:-1] + self.widen[-1], 0)
-        state = np.ones((count, d + 1), np.float32)
-        state[:, :-1] = given[:, :d] + hidden @ self.narrow[:-1] + self.narrow[-1]
-        return state, np.exp(known @ self.trust[:-1] + self.trust[-1])
+        (matrix, bias), width = self._layer, np.float32(given.shape[1])
+        centred = given - np.add.reduce(given, axis=1, keepdims=True) / width
+        spread = np.einsum("bd,bd->b", centred, centred) / width
+        made = centred @ matrix / np.sqrt(spread + np.float32(1e-5))[:, None] + bias
+        counts = np.array([np.log1p(size), 1 / (1 + size)], np.float32).T
+        state = np.ones((len(given), self.items.shape[1]), np.float32)
+        hidden = np.maximum(made[:, :-2], 0)
+        state[:, :-1] = given[:, : self.reads.shape[1]] + hidden @ self.narrow[:-1] + self.narrow[-1]
+        return state, np.exp(made[:, -2:] + counts @ self.trust[-3:-1])
+
+    @cached_property
+    def _layer(self) -> tuple[Float32, Float32]:
+        """float32[(H + 1) d, h + 2] and float32[h + 2]: of what was centred, the layer and the trust in links.
+
+        The normalisation's scale and shift are in it: a request does not pay for them.
+        """
+        joined = np.concatenate([self.widen[:-1], self.trust[:-3]], axis=1)
+        bias = self.shift @ joined + np.concatenate([self.widen[-1], self.trust[-1]])
+        return self.scale[:, None] * joined, bias
 
     def _weigh(self, history: History, ages: Int64) -> tuple[Float32, Float32]:
         """float32[B, H d]: a mean of the history's vectors for each head; float32[B, d]: the newest item's vector."""
