@@ -153,8 +153,7 @@ def score_ctr(
     """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
     check_probability(probability, cases.queries)
     users = cases.queries.users
-    units = user_units(users)
-    clicks = Clicks.of(cases, probability, units)
+    clicks = Clicks.of(cases, probability, user_units(users))
     if not len(clicks.query):
         raise DataError("there are no clicks to evaluate", fix="Check the split: its test part is empty.")
     return score_clicks(clicks, users, metrics, seconds)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.components import MetricInfo
-from reasonrec_core.evaluate import RANKING_METRICS, Scores, metric_name, score_ranking
+from reasonrec_core.evaluate import CLICK_METRICS, RANKING_METRICS, Scores, metric_name, score_ctr, score_ranking
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
@@ -99,15 +99,17 @@ def compare_answers(prepared: Prepared, agent: Agent, answers: Mapping[str, Answ
 def choose_delegate(prepared: Prepared, agent: Agent, task: Task) -> tuple[str, str] | None:
     """Who answers where there is no policy, and why: the best delegate on validation, the first listed among equals.
 
-    None where there is a policy, or nobody to choose from.
+    Of rankings by NDCG, of clicks by AUC. None where there is a policy, or nobody to choose from.
     """
-    if agent.policy is not None or len(agent.delegates) < 2 or not task.ranks:
+    if agent.policy is not None or len(agent.delegates) < 2 or task is Task.EXPLAIN:
         return None
     cases, found = prepared.cases(task, "valid"), dict[str, float]()
+    metrics = CLICK_METRICS[:1] if task is Task.CTR else RANKING_METRICS  # of clicks AUC, as no map to chances moves it
     for label in agent.delegates if len(cases) else ():
-        scores = score_answers(prepared, ask_delegate(prepared, agent, label, task, "valid"), cases)
-        metric = name_goals(prepared, scores)[0]
-        found[label] = float(np.nanmean(scores.per_query[metric]))
+        scores = score_answers(prepared, ask_delegate(prepared, agent, label, task, "valid"), cases, metrics)
+        metric = scores.metrics[0] if task is Task.CTR else name_goals(prepared, scores)[0]
+        if np.isfinite(scores.values[metric]):
+            found[label] = scores.values[metric]
     if not found:
         label = next(iter(agent.delegates))
         return label, f"without a policy and validation data, {label} answers all, because it is listed first"
@@ -125,7 +127,9 @@ def name_goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
 def score_answers(
     prepared: Prepared, answers: Answers, cases: Cases, metrics: Sequence[MetricInfo] = RANKING_METRICS
 ) -> Scores:
-    """Metrics of rankings that are already there."""
+    """Metrics of rankings or click probabilities that are already there."""
+    if answers.probability is not None:
+        return score_ctr(answers.probability, cases, seconds=answers.seconds, metrics=metrics)
     assert answers.ranking is not None
     return score_ranking(
         answers.ranking,

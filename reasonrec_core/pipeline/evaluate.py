@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from reasonrec_core.components import Kind, MetricInfo
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.errors import PluginError
-from reasonrec_core.evaluate import CLICK_METRICS, RANKING_METRICS, JudgingPolicy, Scores, metric_name, score_ctr
+from reasonrec_core.evaluate import CLICK_METRICS, RANKING_METRICS, JudgingPolicy, Scores, metric_name
 from reasonrec_core.io import content_hash, read_json, whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import choose_answers, collect_signals, make_tie_keys, score_answers
@@ -130,10 +130,7 @@ def evaluate_task(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask
         answered = Answers(choose_answers(routed, mine.ranking, theirs, consulted), {}, None, mine.seconds, "")
         scores[ROUTED] = score_answers(prepared, answered, cases, metrics)
     for label, each in answers.items():
-        if each.probability is not None:
-            scores[label] = score_ctr(each.probability, cases, seconds=each.seconds, metrics=metrics)
-        else:
-            scores[label] = score_answers(prepared, each, cases, metrics)
+        scores[label] = score_answers(prepared, each, cases, metrics)
     return EvaluatedTask(task, cases, answers, scores, routed)
 
 

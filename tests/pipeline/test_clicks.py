@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_serve import Recommender
 from reasonrec_trace import read_trace
 
 from reasonrec_core.config import check_config
@@ -68,6 +69,10 @@ def test_a_run_tells_clicks_from_what_delegates_rank(data: Path, tmp_path: Path)
     assert all(len(record.ranking) == 2 for record in trace)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "AUC" in page
+    assert "a model that answers by itself; here" in page, "there is no policy that it could answer instead of"
+    alone = Recommender.open(tmp_path / "run").agent.alone
+    assert alone[Task.CTR][0] == "transitions"
+    assert "validation requests (AUC 0." in alone[Task.CTR][1], "not on the test part, which is for judging"
     evaluate_run(tmp_path / "run", Registry.discover(), silent)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["systems"] == found["systems"]
 

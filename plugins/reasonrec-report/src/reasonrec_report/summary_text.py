@@ -148,7 +148,8 @@ def explain_terms(board: Leaderboard, results: ReportedResults) -> tuple[tuple[s
     if policy:
         terms.append(("Policy", f"reasons in explicit steps from which its answer follows; here {policy}"))
     if delegates:
-        terms.append(("Delegate", f"a cheap model that can answer instead of the policy; here {join(delegates)}"))
+        what = "a cheap model that can answer instead of the policy" if policy else "a model that answers by itself"
+        terms.append(("Delegate", f"{what}; here {join(delegates)}"))
     if results.routing is not None:
         terms.append(
             ("Routed", "the whole system: for each request, a router decides whether the policy or a delegate answers")
