@@ -15,7 +15,7 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import EXPLORED, CalibrationData, Router, RouterConfig, Signals
 from reasonrec_core.routing.budget import RelativeDifference, share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.routing.config import BEST, FREE, GOALS
-from reasonrec_core.types import Bool, Int64, Task, Uncertainty, format_percent
+from reasonrec_core.types import Bool, Int64, QueryBatch, Task, Uncertainty, format_percent
 
 NEXT = 4096
 """Requests that a share is placed on, at most: its standard error is below .01."""
@@ -117,26 +117,25 @@ class GoalSearch:
             return made
         return made.at_share(share, self._next_signals(made))
 
-    def _next_signals(self, router: Router[Any]) -> Signals:
-        """What is known of the validation requests once their targets are history, before the policy answers them.
-
-        Histories grow, and signals follow their length: a share that is met on validation queries is another one on
-        the requests after them. When those come, the validation targets are known.
-        """
+    def _next_queries(self, k: int) -> QueryBatch:
+        """The requests that follow those of validation, whose targets are history: signals follow its length."""
         cases = self.prepared.cases(self.task, "valid").sample(NEXT, self.prepared.config.seed)
+        return replace(cases.next_queries(), task=self.task, k=k)
+
+    def _next_signals(self, router: Router[Any]) -> Signals:
+        """What is known of the `_next_queries` before the policy answers them."""
         parts = list[Signals]()
-        for _, batch in replace(cases.next_queries(), task=self.task, k=self.agent.width).chunks(CHUNK):
+        for _, batch in self._next_queries(self.agent.width).chunks(CHUNK):
             seen = self.agent.observe(batch)
             answers = {label: self.agent.delegate(label, batch, seen) for label in router.asks}
             parts.append({**self.agent.estimate("before", batch, seen, None), **self.agent.features(batch, answers)})
         return {name: Uncertainty(np.concatenate([p[name].total for p in parts]), "before") for name in parts[0]}
 
     def _time(self, router: Router[Any]) -> tuple[float, RelativeDifference]:
-        """Mean seconds of a validation request, and how far that is from the policy's, paired."""
+        """Mean seconds of the next requests, where the share is met, and how far that is from the policy's, paired."""
         settings, seed = self.prepared.config.evaluate, self.prepared.config.seed
-        agent = replace(self.agent, routers={self.task: router})
-        queries = self.prepared.cases(self.task, "valid").queries
-        timed = latency.measure_latency(agent, queries, settings.latency_sample, max(settings.k), seed)
+        agent, k = replace(self.agent, routers={self.task: router}), max(settings.k)
+        timed = latency.measure_latency(agent, self._next_queries(k), settings.latency_sample, k, seed)
         assert timed is not None
         return float(timed.whole.mean()), latency.compare_seconds(timed.whole, timed.systems[self.data.policy], seed)
 
@@ -145,7 +144,7 @@ class GoalSearch:
         settings, seed = self.prepared.config.evaluate, self.prepared.config.seed
         agent, found = replace(self.agent, routers={self.task: router}), dict[int, RelativeDifference]()
         ways = {"": agent.act, "policy": latency.list_ways_to_ask(agent)[self.data.policy]}
-        queries = replace(self.prepared.cases(self.task, "valid").queries, k=max(settings.k))
+        queries = self._next_queries(max(settings.k))
         order, took = np.random.default_rng(seed).permutation(len(queries)), 0.0
         for size in BATCHES:
             if took > latency.LONG / BATCHES[0]:

@@ -14,6 +14,7 @@ from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
+from reasonrec_core.pipeline import latency
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure_costs, measure_latency
 from reasonrec_core.pipeline.router_goal import BATCHES, GoalSearch
@@ -136,14 +137,36 @@ def test_what_is_held_back_is_no_answer(shop: Any, tmp_path: Path) -> None:
     assert outcome.decisions.confidence[held].max() <= outcome.decisions.confidence[~held].min()
 
 
+def search_among(agent: Any, following: QueryBatch) -> GoalSearch:
+    """With requests that follow those of validation."""
+    settings = SimpleNamespace(seed=0, evaluate=SimpleNamespace(latency_sample=16, k=[10]))
+    cases = SimpleNamespace(next_queries=lambda: following)
+    prepared = SimpleNamespace(config=settings, cases=lambda *_: SimpleNamespace(sample=lambda *_: cases))
+    data = SimpleNamespace(policy=agent.policy.label)
+    return GoalSearch(prepared, replace(agent, routers={}), Task.SEQUENTIAL, data, None)  # type: ignore[arg-type]
+
+
+def test_time_is_taken_where_the_share_is_met(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threshold is placed on the requests after those of validation: on others another share is handed over."""
+    agent, queries = shop(kind="threshold")
+    following, asked, time_in_turn = queries.take(np.arange(3, 9)), set[int](), latency.time_in_turn
+
+    def watch(agent: Any, ways: Any, batches: Any) -> Any:
+        asked.update(*(batch.users.tolist() for batch in batches))
+        return time_in_turn(agent, ways, batches)
+
+    monkeypatch.setattr(latency, "time_in_turn", watch)
+    search, router = search_among(agent, following), agent.routers[Task.SEQUENTIAL]
+    for measure in (search._time, search._time_batches):
+        asked.clear()
+        measure(router)
+        assert asked == set(following.users.tolist())
+
+
 def test_batches_in_which_nothing_is_saved_are_answered_by_the_policy_alone(shop: Any) -> None:
     agent, queries = shop(kind="threshold")
     router = agent.routers[Task.SEQUENTIAL]
-    settings = SimpleNamespace(seed=0, evaluate=SimpleNamespace(latency_sample=16, k=[10]))
-    prepared = SimpleNamespace(config=settings, cases=lambda *_: SimpleNamespace(queries=queries))
-    data = SimpleNamespace(policy=agent.policy.label)
-    search = GoalSearch(prepared, replace(agent, routers={}), Task.SEQUENTIAL, data, None)  # type: ignore[arg-type]
-    changes = search._time_batches(router)
+    changes = search_among(agent, queries)._time_batches(router)
     assert tuple(changes) == BATCHES
     assert all(each.low <= each.value <= each.high for each in changes.values())
     whole = replace(agent, routers={Task.SEQUENTIAL: router.with_state(batches={8: False, 256: True})})

@@ -177,7 +177,8 @@ def solve_column(
         gram = shared[items[working]][:, items[working]].toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += l2
         factor = linalg.cholesky(gram, lower=True)
-        weights = nnls(factor.T, linalg.solve_triangular(factor, gains[working], lower=True))[0]
+        wanted = linalg.solve_triangular(factor, gains[working], lower=True)
+        weights = nnls(factor.T, wanted, maxiter=30 * len(working))[0]
         positive = weights > 0
         working, weights = working[positive], weights[positive]
         gradient = shared[items[working]][:, items].T @ weights - gains
