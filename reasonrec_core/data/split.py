@@ -138,9 +138,8 @@ def _keep_reachable(name: str, cases: Cases, dataset: Dataset, splitter: Splitte
 def _describe_repeats(rule: str, repeats: str, valid: Cases) -> str:
     if valid.labels is not None:
         return rule
-    return f"{rule}; " + (
-        "targets already in the history are left out" if repeats == "drop" else "repeated items stay targets"
-    )
+    how = "targets already in the history are left out" if repeats == "drop" else "repeated items stay targets"
+    return f"{rule}; {how}"
 
 
 def _hash_split(dataset_hash: str, settings: Mapping[str, Any], parts: UInt8, valid: Cases, test: Cases) -> str:

@@ -152,11 +152,10 @@ def score_ctr(
 ) -> Scores:
     """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
     check_probability(probability, cases.queries)
-    users = cases.queries.users
-    clicks = Clicks.of(cases, probability, user_units(users))
+    clicks = Clicks.of(cases, probability, user_units(cases.queries.users))
     if not len(clicks.query):
         raise DataError("there are no clicks to evaluate", fix="Check the split: its test part is empty.")
-    return score_clicks(clicks, users, metrics, seconds)
+    return score_clicks(clicks, cases.queries.users, metrics, seconds)
 
 
 def _ask(answer: Callable[[QueryBatch], T], batch: QueryBatch, start: int, name: str | None) -> T:

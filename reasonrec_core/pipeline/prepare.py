@@ -109,6 +109,9 @@ def prepare(
     source = open_source(config, registry, run) if source is None else source
     encoders = make_encoders(config, registry)
     split = make_split(source, config.split, registry)
+    if config.fitted_for is Task.CTR and split.test.labels is None:
+        fix = 'Give train, valid and test parts with a column label, or draw clicks: tasks = ["sequential", "ctr"].'
+        raise ConfigError("ctr alone needs labelled rows that come in parts", where="evaluate.tasks", fix=fix)
     dataset, data = store_dataset(run, source)
     run.keep_settings(config)
     lengths = np.bincount(split.train.users, minlength=dataset.n_users)

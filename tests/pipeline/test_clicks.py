@@ -90,3 +90,14 @@ def test_labelled_rows_are_asked_about_alone(tmp_path: Path) -> None:
     cases = Cases(labelled.test.queries, labelled.test.target_indptr, labelled.test.targets, rows)
     with pytest.raises(DataError, match="labelled"):
         draw_click_split(replace(labelled, valid=cases, test=cases), dataset, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["leave-one-out", "random"])
+def test_clicks_alone_need_labelled_parts(data: Path, tmp_path: Path, kind: str) -> None:
+    """A split that draws its targets from what users chose gives rankings, whatever labels the data has."""
+    changes = {"split": {"kind": kind}, "delegates": ["lightgbm-ctr"], "evaluate": {"tasks": ["ctr"]}}
+    config = check_config(pipeline(data, **{**DELEGATES, **changes}), "tiny.toml")
+    with pytest.raises(ConfigError, match="labelled rows that come in parts") as caught:
+        run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
+    assert caught.value.where == "evaluate.tasks"
+    assert not (tmp_path / "run").exists()

@@ -81,7 +81,7 @@ def test_reading_takes_time_in_proportion_to_the_text() -> None:
     start = time.perf_counter()
     for text in ("<answer>" * 40_000, "< " * 100_000, "<" + " " * 200_000, "<observe " * 50_000):
         parse(text)
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 60, "in proportion it is a second, by the square hours"
 
 
 @pytest.mark.parametrize(("answer", "confidence"), [("", 0.5), ("A</answer>", 0.5), ("A", 1.5), ("A", float("nan"))])
