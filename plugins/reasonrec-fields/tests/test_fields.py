@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reasonrec_clicks.categories import RowCategories
 from reasonrec_fields.config import XDeepFMConfig
 from reasonrec_fields.delegates import DCNv2, FieldDelegate, XDeepFM
 from reasonrec_fields.network import CrossLayer, InteractionNetwork, fit_line
@@ -83,7 +84,8 @@ def test_crosses_are_those_of_the_equations() -> None:
 
 def test_a_number_stands_between_its_quantiles() -> None:
     one = np.zeros(1, np.int32)
-    reader = FieldReader(one, one, np.zeros((1, 0), np.int32), np.array([[0, 1, 5]], np.float32))
+    nothing = RowCategories(np.zeros((1, 0), np.int32), np.zeros((0, 1), np.int32))
+    reader = FieldReader(one, one, np.array([[0, 1, 5]], np.float32), nothing)
     numbers = np.array([[-2], [0], [0.5], [1], [3], [5], [9], [np.nan]], np.float32)
     place, between = reader._place(numbers)
     assert place[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 3]

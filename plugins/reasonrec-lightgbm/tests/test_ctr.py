@@ -57,6 +57,36 @@ def test_prequential_uses_earlier_labels_and_only_those(clicks: Tiny) -> None:
     assert moved > 0, "no label reaches any later answer: the test cannot fail"
 
 
+def test_fields_of_users_and_context_count(clicks: Tiny, tmp_path: Path) -> None:
+    """Clicks that hang on the day and on who the user is are known by both; a value nobody saw is an unknown one."""
+    rng = np.random.default_rng(0)
+    train, batch = clicks.fit.train, clicks.test.queries
+    days = rng.integers(1, 3, (len(train), 1)).astype(np.int32)
+    kinds = rng.integers(0, 2, clicks.fit.n_users)
+    values = ((days[:, 0] == 2) & (kinds[train.users] == 1)).astype(np.float32)
+    fields = {"kind": ["regular" if kind else None for kind in kinds.tolist()]}
+    logged, context = replace(train, context=days, values=values), {"day": ["week", "weekend", "never"]}
+    data = replace(clicks.fit, train=logged, valid=None, context=context, user_fields=fields)
+    delegate = LightGBMCTR(CTRConfig.model_validate(SMALL | {"min_leaf": 2, "feature_share": 1.0}))
+    delegate.fit(data)
+    assert delegate.names[-2:] == ["category_0", "category_1"]
+
+    def ask(day: int | None) -> Any:
+        moment = None if day is None else np.full((len(batch), 1), day, np.int32)
+        asked = replace(batch, context=moment)
+        return delegate.score(asked, clicks.observation(asked))[:, 0]
+
+    regular = kinds[batch.users] == 1
+    weekend, week = ask(2), ask(1)
+    assert weekend[regular].min() > max(weekend[~regular].max(), week.max())
+    np.testing.assert_array_equal(ask(3), ask(None))
+    strangers = replace(batch, users=np.full(len(batch), -1, np.int32), context=np.full((len(batch), 1), 2, np.int32))
+    assert np.isfinite(delegate.score(strangers, clicks.observation(strangers))).all()
+    delegate.save(tmp_path)
+    delegate = LightGBMCTR.load(tmp_path, clicks.fit.catalog)
+    np.testing.assert_array_equal(ask(2), weekend)
+
+
 def test_prequential_must_be_set(clicks: Tiny) -> None:
     delegate = LightGBMCTR(CTRConfig.model_validate(SMALL))
     delegate.fit(clicks.fit)

@@ -112,12 +112,6 @@ class ClickDescriber:
         found = np.concatenate(rows)
         return TrainingTable(np.concatenate(parts), found, liked.take(found))
 
-    def describe_cases(self, cases: Cases, observation: Observation) -> tuple[Float32, Int64]:
-        """The real candidates of labelled cases, and their positions in the flattened array of candidates."""
-        assert cases.queries.candidates is not None
-        table, real = self.describe_batch(cases.queries, observation)
-        return table, np.flatnonzero(real.ravel())
-
     def describe_batch(self, batch: QueryBatch, observation: Observation) -> tuple[Float32, Bool]:
         """A row per candidate that is one (of the whole catalogue where there are none), and bool[B, C] which are."""
         content, known = self.observe(observation)
@@ -127,7 +121,7 @@ class ClickDescriber:
         return self._table(asked, known, self.labels, content), real
 
     def describe_prequential(self, cases: Cases, observation: Observation, refresh: float) -> tuple[Float32, Int64]:
-        """As `describe_cases`, but every label of ``cases`` is known to all strictly later rows.
+        """A row per candidate of labelled cases, and its place among all candidates; labels are known to later rows.
 
         Args:
             cases: labelled queries with times.

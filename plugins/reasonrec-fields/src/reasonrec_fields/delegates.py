@@ -131,7 +131,7 @@ class FieldDelegate(LearningDelegate[C, ClickNetwork]):
         """Read what `save` wrote, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
         self._rows = ClickDescriber.load(folder, catalog)
-        self._reader = FieldReader(**read_arrays(folder / "reader.npz"))
+        self._reader = FieldReader.from_arrays(read_arrays(folder / "reader.npz"))
         slope, offset = read_json(folder / "fit.json")["line"]
         self._line = slope, offset
         path = folder / "networks.safetensors"

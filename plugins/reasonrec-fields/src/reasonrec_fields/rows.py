@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from reasonrec_clicks.categories import RowCategories, code_frequent
 from reasonrec_clicks.description import ClickDescriber, TrainingTable, list_candidates
 from reasonrec_clicks.labelled_rows import RaggedRows
 
@@ -24,39 +26,37 @@ class FieldReader:
     Attributes:
         users: int32[n_users], the code of each user.
         items: int32[n_items].
-        user_fields: int32[n_users, U], codes of what is known of users.
         quantiles: float32[F, bins], of each number, ascending.
-        context: int32[X, V + 1], the code of each value of each context column.
+        categories: codes of what is known of users and of the moment.
     """
 
     users: Int32
     items: Int32
-    user_fields: Int32
     quantiles: Float32
-    context: Int32 = field(default_factory=lambda: np.zeros((0, 1), np.int32))
+    categories: RowCategories
 
     @classmethod
     def of(cls, data: FitData, config: FieldConfig, table: Float32) -> FieldReader:
         """Settle how to read, on the training part; ``table``: float32[N, F], its numbers."""
-        users = _code_frequent(np.bincount(data.train.users, minlength=data.n_users), config.least)
-        items = _code_frequent(np.bincount(data.train.items, minlength=len(data.catalog)), config.least)
-        fields = [_code_values(values, config.least) for values in data.user_fields.values()]
-        known = np.stack(fields, 1) if fields else np.zeros((data.n_users, 0), np.int32)
+        users = code_frequent(np.bincount(data.train.users, minlength=data.n_users), config.least)
+        items = code_frequent(np.bincount(data.train.items, minlength=len(data.catalog)), config.least)
         shares = np.linspace(0, 1, config.bins)
         columns = [column[np.isfinite(column)] for column in table.T]
         quantiles = [np.quantile(column if len(column) else np.zeros(1), shares) for column in columns]
         numbers = np.array(quantiles, np.float32).reshape(table.shape[1], config.bins)
-        return cls(users, items, known, numbers, _code_context(data, config.least))
+        return cls(users, items, numbers, RowCategories.of(data, config.least))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> FieldReader:
+        """What `arrays` gave."""
+        categories = RowCategories(arrays["user_fields"], arrays["context"])
+        return cls(arrays["users"], arrays["items"], arrays["quantiles"], categories)
 
     @property
     def sizes(self) -> Mapping[str, int | list[int]]:
         """How many codes there are: users, items, each user field and context column."""
-        fields = [int(codes.max(initial=0)) + 1 for codes in (*self.user_fields.T, *self.context)]
-        return {
-            "users": int(self.users.max(initial=0)) + 1,
-            "items": int(self.items.max(initial=0)) + 1,
-            "fields": fields,
-        }
+        users, items = (int(codes.max(initial=0)) + 1 for codes in (self.users, self.items))
+        return {"users": users, "items": items, "fields": self.categories.sizes}
 
     def grow(self, n_items: int) -> FieldReader:
         """For a catalogue that has grown: new items are not known."""
@@ -75,17 +75,13 @@ class FieldReader:
             labels: float32[N, G], which labels each item carries.
             context: int32[N, X], as of `QueryBatch`; None where nothing of it is known.
         """
-        moment = np.zeros((len(users), len(self.context)), np.int64)
-        if context is not None and moment.size:
-            codes = np.where(context < self.context.shape[1], context, 0)
-            moment[:] = self.context[np.arange(len(self.context)), codes]
         known = np.where((users >= 0) & (users < len(self.users)), users, 0)
         unknown = known != users
         place, between = self._place(numbers)
         return {
             "user": np.where(unknown, 0, self.users[known]).astype(np.int64),
             "item": self.items[items].astype(np.int64),
-            "fields": np.hstack([np.where(unknown[:, None], 0, self.user_fields[known]).astype(np.int64), moment]),
+            "fields": self.categories.read(users, context),
             "history": np.where(history >= 0, self.items[np.maximum(history, 0)], -1).astype(np.int64),
             "place": place,
             "between": between,
@@ -107,7 +103,7 @@ class FieldReader:
 
     def arrays(self) -> dict[str, Int32 | Float32]:
         """For saving."""
-        return asdict(self)
+        return {"users": self.users, "items": self.items, "quantiles": self.quantiles, **self.categories.arrays()}
 
 
 def read_training(
@@ -149,30 +145,3 @@ def pad_newest(rows: RaggedRows, items: Int32, most: int) -> Int32:
     matrix = np.full((len(rows), max(1, int(np.minimum(rows.lengths, most).max(initial=1)))), -1, np.int32)
     matrix[rows.rows[kept], ages[kept]] = items[rows.index[kept]]
     return matrix
-
-
-def _code_frequent(counts: Int64, least: int) -> Int32:
-    codes = np.zeros(len(counts), np.int32)
-    frequent = np.flatnonzero(counts >= least)
-    codes[frequent] = np.arange(1, len(frequent) + 1)
-    return codes
-
-
-def _code_context(data: FitData, least: int) -> Int32:
-    """int32[X, V + 1]; V is the largest number of values of a column."""
-    sizes = [len(values) + 1 for values in data.context.values()]
-    codes = np.zeros((len(sizes), max(sizes, default=1)), np.int32)
-    if data.train.context is None:
-        return codes
-    for column, size in enumerate(sizes):
-        counts = np.bincount(data.train.context[:, column], minlength=size)
-        counts[0] = 0  # not known
-        codes[column, :size] = _code_frequent(counts, least)
-    return codes
-
-
-def _code_values(values: Sequence[str | None], least: int) -> Int32:
-    texts = np.array([value or "" for value in values], dtype=object)
-    names, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
-    counts[names == ""] = 0
-    return _code_frequent(counts, least)[codes]

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import lightgbm
 import numpy as np
 from pydantic import Field
+from reasonrec_clicks.categories import RowCategories
 from reasonrec_clicks.description import ClickDescriber
 from reasonrec_clicks.evidence import compute_probability
 from reasonrec_clicks.item_content import WITHOUT, WITHOUT_HELP
@@ -16,7 +17,8 @@ from reasonrec_clicks.item_content import WITHOUT, WITHOUT_HELP
 from reasonrec_core.components import Delegate, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
-from reasonrec_core.types import Cases, Float32, Int64, Observation, QueryBatch, Task
+from reasonrec_core.io import read_arrays, write_arrays
+from reasonrec_core.types import Bool, Cases, Float32, Int32, Int64, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import (
     BoostingConfig,
     FeatureTable,
@@ -27,6 +29,7 @@ from reasonrec_lightgbm.boosting import (
 )
 from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, predict_evidence
 
+CATEGORIES = "categories.npz"
 TASK = {"objective": "binary", "metric": ["auc", "binary_logloss"]}
 
 
@@ -65,7 +68,7 @@ class CTRConfig(BoostingConfig):
 
 
 class LightGBMCTR(Delegate[CTRConfig]):
-    """Boosted trees over counts, shrunken means, collaborative and content similarities.
+    """Boosted trees over counts, shrunken means, similarities by log and content, fields of users, and context.
 
     Serves unknown users through their history (items they clicked before, oldest first). Learns from
     ``data.train`` alone; ``data.valid`` stops the trees.
@@ -75,11 +78,12 @@ class LightGBMCTR(Delegate[CTRConfig]):
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.CTR})
     _models: list[lightgbm.Booster]
     _rows: ClickDescriber
+    _categories: RowCategories
 
     @property
     def names(self) -> list[str]:
-        """What a row is described by."""
-        return self._rows.names
+        """What a row is described by: numbers, then categories."""
+        return [*self._rows.names, *(f"category_{number}" for number in range(len(self._categories.sizes)))]
 
     def fit(self, data: FitData) -> None:
         """Describe the training rows, train, keep what describes later rows."""
@@ -94,13 +98,19 @@ class LightGBMCTR(Delegate[CTRConfig]):
     def _fit(self, data: FitData, chosen: Sequence[lightgbm.Booster]) -> None:
         config = self.config
         self._rows = ClickDescriber.of(data, config.dimensions, config.without, "lightgbm-ctr")
+        self._categories = RowCategories.of(data, least=1)  # LightGBM itself puts rare ones together
         task, figure = TASK, None
         if config.evidence:
             task = EvidentialObjective(config.evidence, config.divergence, config.rounds).task
             figure = click_loss
         found = self._rows.describe_training(config.blocks, config.prequential, data.progress, "lightgbm-ctr: features")
         values = self._rows.labels.values[found.rows]
-        learn = lightgbm.Dataset(found.table, values, feature_name=self.names, free_raw_data=False)
+        moment = None if data.train.context is None else data.train.context[found.rows]
+        table = self._add_categories(found.table, self._rows.labels.users[found.rows], moment)
+        categorical = list(range(found.table.shape[1], table.shape[1]))
+        learn = lightgbm.Dataset(
+            table, values, feature_name=self.names, categorical_feature=categorical, free_raw_data=False
+        )
         check = None
         if data.valid is not None and data.valid.labels is not None and len(np.unique(data.valid.labels)) > 1:
             described, rows = self._describe_cases(data.valid, data.observation)
@@ -118,7 +128,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, C]: click probabilities of the candidates; of the whole catalogue where there are none."""
-        table, real = self._rows.describe_batch(batch, observation)
+        table, real = self._describe_batch(batch, observation)
         out = np.zeros(real.shape, dtype=np.float32)
         out[real] = self._clicks(table)
         return out
@@ -131,15 +141,34 @@ class LightGBMCTR(Delegate[CTRConfig]):
         """
         if not self.config.evidence:
             raise PluginError("lightgbm-ctr was not trained to state its evidence", fix="Set `evidence`.")
-        table, real = self._rows.describe_batch(batch, observation)
+        table, real = self._describe_batch(batch, observation)
         out = np.zeros((*real.shape, 2), dtype=np.float32)
         out[real] = predict_evidence(self._models, table)
         return out
 
     def _describe_cases(self, cases: Cases, observation: Observation) -> tuple[FeatureTable, Int64]:
-        if self.config.prequential:
-            return self._rows.describe_prequential(cases, observation, self.config.refresh)
-        return self._rows.describe_cases(cases, observation)
+        if not self.config.prequential:
+            table, real = self._describe_batch(cases.queries, observation)
+            return table, np.flatnonzero(real.ravel())
+        table, rows = self._rows.describe_prequential(cases, observation, self.config.refresh)
+        assert cases.queries.candidates is not None
+        return self._categorise(table, cases.queries, rows // cases.queries.candidates.shape[1]), rows
+
+    def _describe_batch(self, batch: QueryBatch, observation: Observation) -> tuple[FeatureTable, Bool]:
+        """A row per candidate that is one, and bool[B, C] which are."""
+        table, real = self._rows.describe_batch(batch, observation)
+        return self._categorise(table, batch, np.nonzero(real)[0]), real
+
+    def _categorise(self, table: FeatureTable, batch: QueryBatch, query: Int64) -> FeatureTable:
+        """The same with the categories of int64[N] the query that each row belongs to."""
+        moment = None if batch.context is None else batch.context[query]
+        return self._add_categories(table, batch.users[query], moment)
+
+    def _add_categories(self, table: FeatureTable, users: Int32, context: Int32 | None) -> FeatureTable:
+        codes = self._categories.read(users, context)
+        if not codes.shape[1]:
+            return table
+        return np.hstack([table, np.where(codes > 0, codes, np.nan).astype(np.float32)])
 
     def _clicks(self, table: FeatureTable) -> Float32:
         if self.config.evidence:
@@ -168,11 +197,13 @@ class LightGBMCTR(Delegate[CTRConfig]):
         super().save(folder)
         save_models(folder, self._models)
         self._rows.save(folder)
+        write_arrays(folder / CATEGORIES, self._categories.arrays())
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
+        self._categories = RowCategories(**read_arrays(folder / CATEGORIES))
         self._models, self._rows = load_models(folder), ClickDescriber.load(folder, catalog)
         return self
 

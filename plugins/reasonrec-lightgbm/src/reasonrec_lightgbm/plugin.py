@@ -12,7 +12,7 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         ComponentSpec(
             "lightgbm-ctr",
             "reasonrec_lightgbm.ctr:LightGBMCTR",
-            "Click probability by boosted trees, from user, item, time, history and content",
+            "Click probability by boosted trees, from user, item, time, context, history and content",
             ("ctr",),
         ),
         ComponentSpec(
