@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from distil import answer_with_policy, compare, load, score, time_answers
+from machine import EARLIER, name_processor
 from progress import tell
 from reasonrec_chain.delegate_experts import (
     GateFold,
@@ -100,7 +101,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         answers = {name: answer_with_policy(chains[0], prepared) for name, chains in systems.items()}
         found["times"] = time_answers(answers, cases.queries)
     settings = {name: options.set[name] for name in options.experts if name in options.set}
-    about = {"python": platform.python_version(), "date": str(date.today())}
+    about = {"python": platform.python_version(), "date": str(date.today()), "processor": name_processor()}
     return found | {"seeds": options.seeds, "settings": settings} | about
 
 
@@ -162,7 +163,8 @@ def make_table(kept: dict[str, Any]) -> str:
                 if part in found:
                     lines.append(make_row(variant, part, found))
         dates = sorted({found["date"] for found in variants.values()})
-        lines += ["", f"{', '.join(dates)}, Python {platform.python_version()}, two cores of an AMD EPYC, shared.", ""]
+        cores = " and ".join(sorted({found.get("processor", EARLIER) for found in variants.values()}))
+        lines += ["", f"{', '.join(dates)}, Python {platform.python_version()}, two cores of {cores}, shared.", ""]
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 from click_pairs import list_clicks
+from machine import name_processor
 from model_pairs import compare_kept
 from model_plan import KEPT, PLAN, Fit, check_settings, choose_fits, read_kept, read_plan, show_plan
 from model_protocols import Bench, prepare, reads_content
@@ -174,6 +175,7 @@ def measure(options: argparse.Namespace) -> None:
             "settings": options.set, "fit_seconds": seconds[0], "fit_processor_seconds": seconds[1],
             "threads": options.threads, "request_ms": round(time_requests(delegate, bench), 2),
             "python": platform.python_version(), "date": str(date.today()), "queries": key,
+            "processor": name_processor(),
         }  # fmt: skip
         for part in ("valid", "test") if options.test else ("valid",):
             scores = bench.score(bench.finish(delegate) if part == "test" else delegate, part)
