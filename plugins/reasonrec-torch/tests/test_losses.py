@@ -19,7 +19,13 @@ def problem(rows: int, items: int, d: int = 3, seed: int = 0, dtype: torch.dtype
     make = torch.Generator().manual_seed(seed)
     states, table = (torch.randn(n, d, generator=make, dtype=dtype, requires_grad=True) for n in (rows, items))
     bias = torch.randn(items, generator=make, dtype=dtype, requires_grad=True)
-    return states, table, bias, torch.randint(items, (rows,), generator=make), torch.rand(rows, generator=make) + 0.1
+    return (
+        states,
+        table,
+        bias,
+        torch.randint(items, (rows,), generator=make),
+        torch.rand(rows, generator=make, dtype=dtype) + 0.1,
+    )
 
 
 @given(
