@@ -168,6 +168,8 @@ def test_a_step_shows_what_it_rests_on_in_the_history(
     cited = answer.steps[-1].evidence
     assert cited
     with opened_page(browser, f"{server.url}/#recommend?user={user}") as page:
+        page.locator(".part.decide .step").wait_for()
+        settle(page)  # what arrives late moves the step away from under the pointer
         page.locator(".part.decide .step").hover()
         wait_until(page, "document.querySelector('.entry.lit')")
         names = page.locator(".entry.lit .title").all_inner_texts()
