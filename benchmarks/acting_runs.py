@@ -51,7 +51,8 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="what the table calls it: data and student")
     given = parser.parse_args()
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"found": {}}
-    kept["found"][given.name] = read_run(given.run)
+    row = read_run(given.run)
+    kept["found"][f"{given.name}, {row['date']}, seed {row['seed']}"] = row
     kept["date"] = max(row["date"] for row in kept["found"].values())
     KEPT.parent.mkdir(exist_ok=True)
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")

@@ -135,7 +135,7 @@ def kept_promises(found: dict[str, Any]) -> Iterator[str]:
         times = [show_change(row["one"][part]) for part in ("validation", "test")]
         several = [show_change(each) for each in (batches["validation"]["32"], batches["test"]["32"])]
         yield (
-            f"| {name}, {row['date']}, seed {row['seed']} | {ratios} | {row['share']['validation']:.0%}"
+            f"| {name} | {ratios} | {row['share']['validation']:.0%}"
             f" | {quality[0]} | {quality[1]}: {held} | {times[0]} | {times[1]}, {row['timed share']:.1%}"
             f" | {several[0]} | {several[1]} | {show_change(batches['validation']['256'])} |"
         )

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import EARLIER, name_processor
 from progress import tell
+from reasonrec_distil.teacher import ask_policies
 
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
 from reasonrec_core.config import load_config
@@ -37,6 +39,7 @@ from reasonrec_core.types import Observation, QueryBatch, Ranking, Task
 RESULTS = Path(__file__).parent / "results"
 KEPT = RESULTS / "distil.json"
 METRICS = ("NDCG@10", "Recall@50")
+TOGETHER, DEPTH = "teachers together", 100
 SINGLES, BATCHES, SIZE, WARM_UP = 200, 12, 256, 5
 Answer = Callable[[QueryBatch], Ranking]
 
@@ -80,6 +83,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         assert isinstance(delegate, Delegate)
         delegate.attach(policy)
         answers["student" if each.name == "distilled" else each.label] = answer_with(delegate, prepared)
+        if each.name == "distilled" and delegate.config.policies > 1:
+            answers[TOGETHER] = answer_together(policy, delegate.config.policies, each.label, prepared)
     cases = prepared.cases(Task.SEQUENTIAL, "test" if options.test else "valid")
     gains, seconds = dict[str, list[Any]](), []
     for name, answer in answers.items():
@@ -103,12 +108,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "systems": systems,
         **{
             f"student to {other}": {m: compare(gains["student"], gains[other], m) for m in METRICS}
-            for other in ("policy", "other student")
+            for other in ("policy", "other student", TOGETHER)
             if other in gains
+        },
+        **{
+            f"{name} to policy": {m: compare(gains[name], gains["policy"], m) for m in METRICS}
+            for name in gains.keys() & {TOGETHER}
         },
         "settings": options.set, "against": options.against, "seeds": options.seeds or [config.seed],
         "fit_seconds": round(float(np.mean(seconds)), 1) if seconds else None,
-        "python": platform.python_version(), "date": str(date.today()),
+        "python": platform.python_version(), "date": str(date.today()), "processor": name_processor(),
     }  # fmt: skip
 
 
@@ -153,6 +162,20 @@ def answer_with_policy(policy: ReasoningPolicy[Any], prepared: Prepared) -> Answ
         found = policy.deliberate(batch, observe(prepared, batch)).ranking
         assert found is not None
         return found
+
+    return answer
+
+
+def answer_together(policy: ReasoningPolicy[Any], count: int, label: str, prepared: Prepared) -> Answer:
+    """The mean of the policy's probabilities and of those that the student's other teachers state."""
+    folder = prepared.run.path / "stages" / f"{Kind.DELEGATE}-{label}" / "component" / "teachers"
+    names = [f"policy-{number}" for number in range(2, count + 1)]
+    others = [type(policy).load(folder / name, prepared.dataset.catalog) for name in names]
+    ask = ask_policies([policy, *others])
+
+    def answer(batch: QueryBatch) -> Ranking:
+        items, mass = ask(replace(batch, k=max(batch.k, DEPTH)), observe(prepared, batch))
+        return Ranking(items, np.where(items < 0, np.float32(-np.inf), mass)).head(batch.k)
 
     return answer
 
@@ -203,7 +226,8 @@ def time_answers(answers: dict[str, Answer], queries: QueryBatch) -> dict[str, d
 HEAD = """# The student `distilled`
 
 `python benchmarks/distil.py run RUN --name NAME --seeds 0 [--test] [--set JSON --variant NAME]`, then `table`. {about}
-Two cores of an AMD EPYC, 24 GB, shared with other work: processor time, too, is more than on a quiet machine.
+Two cores, 24 GB, shared with other work: processor time, too, is more than on a quiet machine. *Teachers together* is
+the mean of the probabilities of the policy and of those that taught beside it, each fitted from a seed of its own.
 *Earlier student*: one weighed mean, vectors that started at random, whole histories with items missing and one added.
 *Whole histories, too*: the first one; validation asks about those very histories, so it looked better there than it was
 (on test 2.9 % below `chain`). It replaced `chain-reflex`, which asked the policy's own experts. One seed.
@@ -229,10 +253,12 @@ def make_table(kept: dict[str, Any]) -> str:
                         lines.append(make_row(variant, system, found, values))
             lines += [line for variant, found in variants.items() for line in compare_students(variant, found)]
             dates = sorted({found["date"] for found in variants.values()})
+            cores = sorted({found.get("processor", EARLIER) for found in variants.values()})
             spent = [f"{name} {found['fit_seconds']:.0f} s" for name, found in variants.items() if found["fit_seconds"]]
             lines += [
                 "",
-                f"{', '.join(dates)}." + f" Processor seconds of fitting: {', '.join(spent)}." * bool(spent),
+                f"{', '.join(dates)}, {' and '.join(cores)}."
+                + f" Processor seconds of fitting: {', '.join(spent)}." * bool(spent),
                 "",
             ]
     return "\n".join(lines)
@@ -252,7 +278,9 @@ def make_row(variant: str, system: str, found: dict[str, Any], values: dict[str,
     label, against = system, ["", ""]
     if system == "student":
         label = f"**{variant}**, seed{'s' * (len(found['seeds']) > 1)} {', '.join(map(str, found['seeds']))}"
-        against = ["{change:+.1%} ({low:+.1%} to {high:+.1%})".format(**found["student to policy"][m]) for m in METRICS]
+    if f"{system} to policy" in found:
+        changes = found[f"{system} to policy"]
+        against = ["{change:+.1%} ({low:+.1%} to {high:+.1%})".format(**changes[m]) for m in METRICS]
     cells = [*(f"{values[m]:.4f}" for m in METRICS), f"{values['one_ms']:.2f}", f"{values['batch_ms']:.1f}", *against]
     return f"| {label} | {' | '.join(cells)} |"
 

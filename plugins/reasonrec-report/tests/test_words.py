@@ -330,6 +330,25 @@ def test_a_run_that_delegating_makes_worse_is_not_called_good() -> None:
     assert said == "Better without delegating: the policy alone (profile) beats the routed system (NDCG@10)."
 
 
+def test_a_delegate_that_answers_everything_is_not_called_spare() -> None:
+    """The routed system is that delegate: of course it does as well."""
+    values = {"routed": 0.3, "profile": 0.28, "a": 0.3, "popularity": 0.1}
+    differences = {"profile": (0.02, 0.01), "a": (0.0, 1.0), "popularity": (0.2, 0.001)}
+    found = board(
+        systems={name: {"NDCG@10": {"value": value}} for name, value in values.items()},
+        comparisons=[
+            {"a": "routed", "b": other, "metric": "NDCG@10", "difference": difference, "p_corrected": p}
+            for other, (difference, p) in differences.items()
+        ],
+        roles={"routed": "routed", "policy": "profile", "delegates": ["a", "popularity"]},
+        delegation={"share": 1.0},
+        routing={"delegate": "a"},
+    )
+    assert verdict.judge(found) == (verdict.Tone.GOOD, "Good: a answers every request and clearly beats best-sellers.")
+    mixed = board(**found.results.model_dump() | {"delegation": {"share": 0.5}})
+    assert verdict.judge(mixed)[1].startswith("Good, but not needed: ")
+
+
 def test_in_a_table_of_models_none_is_called_spare() -> None:
     """Without a policy there is nothing that a delegate could make unnecessary."""
     values = {"a": 0.3, "b": 0.3, "popularity": 0.1}

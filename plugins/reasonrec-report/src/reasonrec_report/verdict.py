@@ -119,6 +119,9 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
         does = "does" if len(even) == 1 else "do"
         if clear and board.role(main) is SystemRole.DELEGATE:  # a table of models: none of them is spare
             return Tone.GOOD, f"Good: {clear}; {summary_text.join(even)} {does} about as well."
+        facts, routing = board.results.delegation, board.results.routing
+        if clear and facts and facts.share == 1 and routing and routing.delegate in even:
+            return Tone.GOOD, f"Good: {routing.delegate} answers every request and clearly beats best-sellers."
         as_well = f"{summary_text.join(even)} alone {does} about as well"
         return Tone.MIXED, f"Good, but not needed: {clear}, yet {as_well}." if clear else f"Mixed: {as_well} as {name}."
     others = f"{'every delegate' if len(rivals) > 1 else rivals[0]} alone" if rivals else ""
