@@ -161,8 +161,7 @@ _info = partial(MetricInfo, tasks=("ctr",), cutoff=False)
 AUC = _info(
     "AUC", auc_of_clicks, "higher",
     "probability that a clicked item is ranked above one that was not clicked, over all rows", 70,
-    definition="P(p of a random click > p of a random non-click) + half P(equal): mid-ranks",
-)  # fmt: skip
+    definition="P(p of a random click > p of a random non-click) + half P(equal): mid-ranks")  # fmt: skip
 UAUC = _info(
     "UAUC", mean_user_auc, "higher", "the same within each user, averaged over users", 71,
     definition="AUC within each user, averaged over the users with both clicks and non-clicks; every user counts once",
@@ -170,18 +169,15 @@ UAUC = _info(
 GAUC = _info(
     "GAUC", partial(mean_user_auc, by_rows=True), "higher",
     "the same within each user, averaged over users in proportion to their rows", 72,
-    definition="the same; every user counts in proportion to their rows",
-)  # fmt: skip
+    definition="the same; every user counts in proportion to their rows")  # fmt: skip
 LOG_LOSS = _info(
     "LogLoss", lambda clicks: clicks.losses, "lower",
     "mean negative log-likelihood of the clicks; lower is better", 73,
-    definition="mean of -(y ln p + (1 - y) ln(1 - p)), p kept within [1e-7, 1 - 1e-7]",
-)  # fmt: skip
+    definition="mean of -(y ln p + (1 - y) ln(1 - p)), p kept within [1e-7, 1 - 1e-7]")  # fmt: skip
 BRIER = _info(
     "Brier", lambda clicks: clicks.squares, "lower",
     "mean squared difference between stated probability and outcome; lower is better", 74,
-    definition="mean of (p - y)^2",
-)  # fmt: skip
+    definition="mean of (p - y)^2")  # fmt: skip
 ECE = _info(
     "ECE", calibration_error, "lower",
     "expected calibration error: mean gap between stated probability and observed frequency; lower is better", 75,
@@ -190,8 +186,7 @@ ECE = _info(
 ECE_MASS = _info(
     "ECE[mass]", partial(calibration_error, kind="mass"), "lower",
     "expected calibration error: mean gap between stated probability and observed frequency; lower is better", 76,
-    definition="the same with 15 bins of (nearly) equally many rows; equal probabilities share a bin",
-)  # fmt: skip
+    definition="the same with 15 bins of (nearly) equally many rows; equal probabilities share a bin")  # fmt: skip
 
 CLICK_METRICS = (AUC, UAUC, GAUC, LOG_LOSS, BRIER, ECE, ECE_MASS)
 """In the order in which they are computed."""

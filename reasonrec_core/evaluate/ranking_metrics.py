@@ -199,26 +199,21 @@ def coverage(lists: RankedLists, k: int) -> float:
 
 HR = MetricInfo(
     "HR", hit_rate, "higher", "hit rate: share of queries with a relevant item among the first {k}", 20,
-    definition="1 if any relevant item has rank <= k",
-)  # fmt: skip
+    definition="1 if any relevant item has rank <= k")  # fmt: skip
 RECALL = MetricInfo(
     "Recall", recall, "higher", "share of a query's relevant items that are among the first {k}", 40,
-    definition="#{t in R : rank(t) <= k} / \\|R\\|",
-)  # fmt: skip
+    definition="#{t in R : rank(t) <= k} / \\|R\\|")  # fmt: skip
 PRECISION = MetricInfo(
     "Precision", precision, "higher", "share of the first {k} that is relevant", 50,
-    definition="#{t in R : rank(t) <= k} / k",
-)  # fmt: skip
+    definition="#{t in R : rank(t) <= k} / k")  # fmt: skip
 NDCG = MetricInfo(
     "NDCG", ndcg, "higher",
     "like the hit rate, but a hit counts less the further down it stands (1 at the top, 0.5 in third place)", 10,
     definition="sum over i <= k of rel(i) / log2(i + 1), divided by the sum over i <= min(k, \\|R\\|) of "
-    "1 / log2(i + 1)",
-)  # fmt: skip
+    "1 / log2(i + 1)")  # fmt: skip
 MRR = MetricInfo(
     "MRR", reciprocal_rank, "higher", "mean of 1 / rank of the first relevant item, 0 beyond the first {k}", 30,
-    definition="1 / (rank of the best-ranked relevant item), 0 if it is above k",
-)  # fmt: skip
+    definition="1 / (rank of the best-ranked relevant item), 0 if it is above k")  # fmt: skip
 MAP = MetricInfo(
     "MAP", average_precision, "higher", "mean average precision over the first {k}", 60,
     definition="sum over relevant ranks i <= k of (relevant items at or above i) / i, divided by min(k, \\|R\\|)",
@@ -227,16 +222,13 @@ NOVELTY = MetricInfo(
     "Novelty", novelty, "neither",
     "how rare the recommended items are: mean of -log2 of their share of the training interactions", 910,
     definition="mean over the first k items of -log2((c_i + 1) / (C + n)), in bits; c_i: training "
-               "interactions of the item, C: of all items, n: number of items",
-)  # fmt: skip
+               "interactions of the item, C: of all items, n: number of items")  # fmt: skip
 POPULARITY = MetricInfo(
     "Popularity", popularity, "neither", "mean number of training interactions of the recommended items", 910,
-    definition="mean of c_i over the first k items",
-)  # fmt: skip
+    definition="mean of c_i over the first k items")  # fmt: skip
 COVERAGE = MetricInfo(
     "Coverage", coverage, "neither", "share of the catalogue that is recommended to anybody among the first {k}", 90,
-    definition="share of the catalogue that is among the first k of at least one list",
-)  # fmt: skip
+    definition="share of the catalogue that is among the first k of at least one list")  # fmt: skip
 
 RANKING_METRICS = (HR, RECALL, PRECISION, NDCG, MRR, MAP, NOVELTY, POPULARITY, COVERAGE)
 """In the order in which they are computed and resampled."""

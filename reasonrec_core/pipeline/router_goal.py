@@ -29,9 +29,8 @@ class GoalSearch:
     """Fits a router to its goal.
 
     Attributes:
-        prepared: the run.
+        prepared, task: the run, and what is routed.
         agent: without routers.
-        task: what is routed.
         data: the validation answers.
         tokens: int64[B] what the policy spent on them, None where it says nothing.
     """
@@ -90,12 +89,13 @@ class GoalSearch:
 
     def _find_share(self, router: Router[Any], tests: int) -> tuple[float, Goal]:
         """The share that meets a goal, and what was found; a `ConfigError` where it is out of reach."""
-        config, settings, data = router.config, self.prepared.config.evaluate, self.data.at(EXPLORED)
-        if (limit := config.tolerated_loss) is not None:
-            seed, resamples = self.prepared.config.seed, settings.resamples
-            share, found = share_for_loss(data, router, limit, data.keys, seed=seed, resamples=resamples, tests=tests)
-            return share, {"limit": limit, "share": share, "not_inferior": share, "validation": asdict(found)}
+        config, data, run = router.config, self.data.at(EXPLORED), self.prepared.config
         half = type(router)(config.at(EXPLORED)).fit(data)
+        if (limit := config.tolerated_loss) is not None:
+            share, found = share_for_loss(
+                data, router, limit, data.keys, seed=run.seed, resamples=run.evaluate.resamples, tests=tests,
+                following=None if config.stage == "after" else self._next_signals(half))  # fmt: skip
+            return share, {"limit": limit, "share": share, "not_inferior": share, "validation": asdict(found)}
         if config.max_tokens is not None:
             spent = np.zeros(len(data), np.int64) if self.tokens is None else self.tokens
 

@@ -15,15 +15,14 @@ from reasonrec_core.routing.calibration_data import EXPLORED, CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Assignment
 from reasonrec_core.routing.logistic import unit_folds
+from reasonrec_core.routing.signals import Signals
 from reasonrec_core.types import Bool, Float64, Int64
 
 if TYPE_CHECKING:
     from reasonrec_core.routing.router import Router
 
-SHARES = np.linspace(0.0, 1.0, 21)
-"""Shares that are tried for a tolerated loss."""
-PERCENT = np.linspace(0.0, 1.0, 101)
-"""Shares that are tried for a cost."""
+SHARES, PERCENT = np.linspace(0.0, 1.0, 21), np.linspace(0.0, 1.0, 101)
+"""Shares that are tried for a tolerated loss, and for a cost."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,7 @@ def relative_difference(
 
 def separate_unknown(users: Int64) -> Int64:
     """int64[B]: the same, each unknown user (-1) a number of its own after all others."""
-    made, unknown = users.copy(), users < 0
-    made[unknown] = int(users.max(initial=-1)) + 1 + np.arange(int(unknown.sum()))
-    return made
+    return np.where(users < 0, int(users.max(initial=-1)) + np.cumsum(users < 0), users)
 
 
 def renumber_users(users: Int64) -> Int64:
@@ -79,26 +76,26 @@ def renumber_users(users: Int64) -> Int64:
 
 
 def share_for_loss(
-    data: CalibrationData, router: Router[Any], limit: float, users: Int64, *, seed: int, resamples: int, tests: int = 1
-) -> tuple[float, RelativeDifference]:
-    """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there.
-
-    Where that is 0 it is what was found at the smallest share that is tried.
+    data: CalibrationData, router: Router[Any], limit: float, users: Int64, *,
+    seed: int, resamples: int, tests: int = 1, following: Signals | None = None,
+) -> tuple[float, RelativeDifference]:  # fmt: skip
+    """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there (of 0: at the
+    smallest share that is tried).
 
     A share is accepted where the lower end of the 95 % interval of the relative difference to the policy alone is
     above ``-limit`` (a test of non-inferiority), and so it is for all smaller shares that are tried: shares are tested
     in ascending order until one fails, which keeps the error of the choice at that of one test (fixed-sequence testing,
     as in Learn then Test: Angelopoulos et al., 2021). Every query is decided by a router that was fitted to the other
-    folds of the users.
+    folds of the users, and weighs as many of the requests that come next as are scored like it (`_weigh_like`).
 
     Args:
         data: what was answered on validation.
         router: of the kind and settings; what it has learned and its goal do not matter.
         limit: tolerated relative loss.
         users: int64[B] equal for equal users, -1 where unknown.
-        seed: of folds and intervals.
-        resamples: of intervals.
+        seed, resamples: of folds and intervals.
         tests: how many routers are tried, of which one is then chosen.
+        following: of the requests that come next, on which the share will be placed; None: they are like ``data``.
     """
     answering_all: dict[str, Any] = {"abstain": None, "selective_risk": None}
     config: RouterConfig = router.config.at(EXPLORED).model_copy(update=answering_all)
@@ -110,9 +107,12 @@ def share_for_loss(
             continue
         part = data.take(left_out)
         learned = type(router)(config).fit(data.take(rest), with_confidence=False)
-        for row, share in enumerate(SHARES[1:], 1):
-            assigned = learned.at_share(float(share), part.signals).assign(part.signals, part.keys)
-            routed[row, left_out] = routed_quality(part, assigned)
+        placed = (learned.at_share(float(share), following or part.signals) for share in SHARES[1:])
+        assigned = [each.assign(part.signals, part.keys) for each in placed]
+        weight = np.ones(len(part)) if following is None else _weigh_like([each.replaced for each in assigned])
+        for row, each in enumerate(assigned, 1):
+            gained = routed_quality(part, each) - own[left_out]
+            routed[row, left_out] += np.where(each.replaced, weight, 0.0) * gained
     best: tuple[float, RelativeDifference] | None = None
     for share, values in zip(SHARES[1:], routed[1:], strict=True):
         found = relative_difference(values, own, users, seed=seed, resamples=resamples, tests=tests)
@@ -121,6 +121,21 @@ def share_for_loss(
         best = (float(share), found)
     assert best is not None
     return best
+
+
+def _weigh_like(replaced: list[Bool]) -> Float64:
+    """float64[B]: of how many of the requests that come next each tells (covariate shift: Shimodaira, 2000).
+
+    Scores change as histories grow. Where a threshold hands over a twentieth more of what comes next, it hands over
+    another part of validation, whose requests weigh the one by the other. ``replaced``: bool[B] of each share but 0.
+    """
+    weight, before, due = np.ones(len(replaced[0])), np.zeros(len(replaced[0]), np.bool_), 0.0
+    for handed, step in zip(replaced, np.diff(SHARES), strict=True):
+        new, due = handed & ~before, due + step
+        if new.any():
+            weight[new], due = due / new.mean(), 0.0
+        before |= handed
+    return weight
 
 
 def routed_quality(data: CalibrationData, assigned: Assignment) -> Float64:
@@ -140,8 +155,7 @@ def share_for_tokens(
         replaced: share -> bool[B], who does not go to the policy.
         tokens: [B] what the policy spends on each.
         stage: of the router; one that decides after the policy has answered saves nothing.
-        limit: tokens.
-        where: names the setting in messages.
+        limit, where: tokens, and the setting's name for messages.
 
     Raises:
         ConfigError: the limit is out of reach.
@@ -164,8 +178,7 @@ def share_for_time(slow: float, fast: float, limit: float, stage: str, where: st
     Args:
         slow, fast: mean seconds where the policy, or where delegates answer everything.
         limit: seconds.
-        stage: of the router.
-        where: names the setting in messages.
+        stage, where: of the router, and the setting's name for messages.
 
     Raises:
         ConfigError: the limit is out of reach.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from reasonrec_routers.threshold import ThresholdRouter
 
 from reasonrec_core.pipeline.router_goal import GoalSearch
-from reasonrec_core.routing import AskingCosts, CalibrationData, RouterConfig, read_router
-from reasonrec_core.routing.budget import RelativeDifference, relative_difference
+from reasonrec_core.routing import AskingCosts, CalibrationData, RouterConfig, Signals, read_router
+from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
 from reasonrec_core.types import Task, Uncertainty
 
 SIZE = 1500
@@ -41,6 +42,7 @@ def search(data: CalibrationData, monkeypatch: pytest.MonkeyPatch, change: float
     monkeypatch.setattr(GoalSearch, "_time", lambda *_: (0.0, RelativeDifference(change, change - 0.1, change + 0.1)))
     monkeypatch.setattr(GoalSearch, "_time_batches", lambda *_: BATCHES)
     monkeypatch.setattr(GoalSearch, "_placed", lambda _, made: made)
+    monkeypatch.setattr(GoalSearch, "_next_signals", lambda *_: data.signals)
     config = SimpleNamespace(seed=0, evaluate=SimpleNamespace(resamples=500, k=[10]))
     goal = GoalSearch(SimpleNamespace(config=config), SimpleNamespace(), Task.SEQUENTIAL, data, None)  # type: ignore[arg-type]
     router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon",)))
@@ -65,6 +67,26 @@ def test_where_all_lose_nothing_is_handed_over_and_the_nearest_is_named(monkeypa
     assert "could lose more than 1\N{NO-BREAK SPACE}%" in found["nothing"]
     assert f"on {SIZE:,} validation requests, trying fast, the closest of 2 delegates, changes" in found["nothing"]
     assert re.search(r"changes it by \u2212[\d.]+\u00a0% \(\u2212[\d.]+ to [\u2212+][\d.]+\u00a0%\)$", found["nothing"])
+
+
+def test_a_share_is_judged_as_the_requests_that_come_next_are_scored() -> None:
+    """Half of validation can be handed over at no loss, and one in ten of what comes next: it scores otherwise."""
+    data, rng = answers(fast=np.zeros(SIZE)), np.random.default_rng(1)
+    horizon = data.signals["evidence-horizon"].total
+    harmless, mine = horizon > 0.5, (rng.random(SIZE) < 0.9 - 0.8 * horizon).astype(np.float64)
+    found = {"policy": mine, "fast": np.where(harmless, mine, 0.0)}
+    data = replace(data, quality=found, hit={label: values > 0 for label, values in found.items()})
+    router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon",)))
+    rare = np.where(harmless, 0.1 / harmless.mean(), 0.9 / (~harmless).mean())
+    coming = rng.choice(horizon, 4096, p=rare / rare.sum())
+
+    def find(following: Signals | None) -> float:
+        limit, seed, resamples = 0.01, 0, 500
+        return share_for_loss(data, router, limit, data.keys, seed=seed, resamples=resamples, following=following)[0]
+
+    assert find(None) == pytest.approx(0.5, abs=0.051)
+    assert find(data.signals) == pytest.approx(find(None), abs=0.051)
+    assert find({"evidence-horizon": Uncertainty(coming, "before")}) == pytest.approx(0.1, abs=0.051)
 
 
 def test_what_saves_no_measurable_time_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
