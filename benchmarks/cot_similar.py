@@ -8,7 +8,7 @@ CoLLM's time split of MovieLens 1M. The tuned model's log odds of yes are those 
 ``--work``. Weighed with them are how often an item was clicked in training and, or not, how many of the N users whose
 training clicks are most like the request's history clicked it (cosines of lightgcn's vectors, fitted to the training
 clicks, its start at the graph's singular vectors or learned from nothing). N and the vectors are chosen by the AUC of
-the cross-fitted decision on 2,000 validation rows; the test file is scored once. Differences are paired by row, users
+the cross-fitted decision on the validation rows; the test file is scored once. Differences are paired by row, users
 resampled. Needs reasonrec-cot, -text and -graph. Writes benchmarks/results/cot_similar.md.
 
 With ``--prompt`` another network is tuned like that of benchmarks/cot_exit.py (``--steps``, ``--minutes``, ``--layers``
@@ -33,6 +33,7 @@ import torch
 from cot_ctr import some
 from cot_exit import ask, tune
 from ctr import observed
+from machine import name_processor
 from progress import tell
 from reasonrec_cot.answers.fit_fusion import CROSSED
 from reasonrec_cot.items.click_counts import ClickCounts
@@ -216,7 +217,8 @@ def head_lines(options: argparse.Namespace, way: str, paragraph: int) -> list[st
         f"# Similar users {'in the prompt of' if options.prompt else 'beside'} the cot policy: clicks",
         "",
         f"`python benchmarks/cot_similar.py{way} --threads {options.threads} --seed {options.seed}`, {date.today()}, "
-        f"Python {platform.python_version()}, one of two cores of an AMD EPYC, 24 GB, shared with other work.",
+        f"Python {platform.python_version()}, one of two cores of an {name_processor()}, 24 GB, shared "
+        "with other work.",
         "",
         " ".join(__doc__.split("\n\n")[paragraph].split("Needs")[0].split("Writes")[0].split()),
         "",
