@@ -151,7 +151,9 @@ def draw_curve(
             "oracle": float(own.mean() + best[: round(share * len(best))].sum() / len(best)),
             "ms": spend(router, assigned, prices, run.policy) + prices["deciding"],
         })  # fmt: skip
-    size, what = share_for_loss(valid, router, FREE_LOSS, valid.keys, seed=0, resamples=RESAMPLES, following=following)
+    size, what = share_for_loss(
+        valid, router, FREE_LOSS, valid.keys, seed=0, resamples=RESAMPLES, following=lambda _: following
+    )
     assigned = router.at_share(size, following).assign(judged.signals, judged.keys)
     change = relative_difference(routed_quality(judged, assigned), own, judged.keys, seed=0, resamples=10_000)
     free = {

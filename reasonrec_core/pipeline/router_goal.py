@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class GoalSearch:
         agent: without routers.
         data: the validation answers.
         tokens: int64[B] what the policy spent on them, None where it says nothing.
+        seen: what is known of the requests that come next, by the delegates that are asked first.
     """
 
     prepared: Prepared
@@ -40,13 +41,13 @@ class GoalSearch:
     task: Task
     data: CalibrationData
     tokens: Int64 | None
+    seen: dict[tuple[str, ...], Signals] = field(default_factory=dict)
 
     def fit(self, router: Router[Any]) -> tuple[Router[Any], Goal | None]:
         """The fitted router, and how its goal came to a share; None where a share or a risk is itself the goal.
 
-        Whose answers are worth looking at depends on the share, and which share meets the goal on what is looked at.
-        So the share is found with what is worth it where half of the requests are delegated; where it is not at the
-        share that is found, it is found again without asking anybody first.
+        Whose answers are worth looking at depends on the share, and the share on what is looked at: it is found with
+        what is worth it at one half, and again without asking anybody where that is not worth it at the share found.
         """
         wanted = router.config.given_goal
         if wanted in ("share", "risk"):
@@ -90,12 +91,12 @@ class GoalSearch:
     def _find_share(self, router: Router[Any], tests: int) -> tuple[float, Goal]:
         """The share that meets a goal, and what was found; a `ConfigError` where it is out of reach."""
         config, data, run = router.config, self.data.at(EXPLORED), self.prepared.config
-        half = type(router)(config.at(EXPLORED)).fit(data)
         if (limit := config.tolerated_loss) is not None:
             share, found = share_for_loss(
                 data, router, limit, data.keys, seed=run.seed, resamples=run.evaluate.resamples, tests=tests,
-                following=None if config.stage == "after" else self._next_signals(half))  # fmt: skip
+                following=None if config.stage == "after" else self._next_signals)  # fmt: skip
             return share, {"limit": limit, "share": share, "not_inferior": share, "validation": asdict(found)}
+        half = type(router)(config.at(EXPLORED)).fit(data)
         if config.max_tokens is not None:
             spent = np.zeros(len(data), np.int64) if self.tokens is None else self.tokens
 
@@ -123,13 +124,16 @@ class GoalSearch:
         return replace(cases.next_queries(), task=self.task, k=k)
 
     def _next_signals(self, router: Router[Any]) -> Signals:
-        """What is known of the `_next_queries` before the policy answers them."""
+        """What is known of the `_next_queries` before the policy answers them, looked at once for those it asks."""
+        if router.asks in self.seen:
+            return self.seen[router.asks]
         parts = list[Signals]()
         for _, batch in self._next_queries(self.agent.width).chunks(CHUNK):
             seen = self.agent.observe(batch)
             answers = {label: self.agent.delegate(label, batch, seen) for label in router.asks}
             parts.append({**self.agent.estimate("before", batch, seen, None), **self.agent.features(batch, answers)})
-        return {name: Uncertainty(np.concatenate([p[name].total for p in parts]), "before") for name in parts[0]}
+        made = {name: Uncertainty(np.concatenate([p[name].total for p in parts]), "before") for name in parts[0]}
+        return self.seen.setdefault(router.asks, made)
 
     def _time(self, router: Router[Any]) -> tuple[float, RelativeDifference]:
         """Mean seconds of the next requests, where the share is met, and how far that is from the policy's, paired."""

@@ -77,7 +77,7 @@ def renumber_users(users: Int64) -> Int64:
 
 def share_for_loss(
     data: CalibrationData, router: Router[Any], limit: float, users: Int64, *,
-    seed: int, resamples: int, tests: int = 1, following: Signals | None = None,
+    seed: int, resamples: int, tests: int = 1, following: Callable[[Router[Any]], Signals] | None = None,
 ) -> tuple[float, RelativeDifference]:  # fmt: skip
     """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there (of 0: at the
     smallest share that is tried).
@@ -95,32 +95,29 @@ def share_for_loss(
         users: int64[B] equal for equal users, -1 where unknown.
         seed, resamples: of folds and intervals.
         tests: how many routers are tried, of which one is then chosen.
-        following: of the requests that come next, on which the share will be placed; None: they are like ``data``.
+        following: what a router is to know of the requests that come next; None: they are like ``data``.
     """
     answering_all: dict[str, Any] = {"abstain": None, "selective_risk": None}
     config: RouterConfig = router.config.at(EXPLORED).model_copy(update=answering_all)
     users, data = renumber_users(users), data.at(EXPLORED)
-    own = data.quality[data.policy]
-    routed = np.tile(own, (len(SHARES), 1))
+    routed = np.tile(own := data.quality[data.policy], (len(SHARES), 1))
     for rest, left_out in unit_folds(separate_unknown(users), seed):
         if not rest.any():
             continue
         part = data.take(left_out)
         learned = type(router)(config).fit(data.take(rest), with_confidence=False)
-        placed = (learned.at_share(float(share), following or part.signals) for share in SHARES[1:])
-        assigned = [each.assign(part.signals, part.keys) for each in placed]
+        coming = part.signals if following is None else following(learned)
+        assigned = [learned.at_share(float(s), coming).assign(part.signals, part.keys) for s in SHARES[1:]]
         weight = np.ones(len(part)) if following is None else _weigh_like([each.replaced for each in assigned])
         for row, each in enumerate(assigned, 1):
-            gained = routed_quality(part, each) - own[left_out]
-            routed[row, left_out] += np.where(each.replaced, weight, 0.0) * gained
+            routed[row, left_out] += weight * (routed_quality(part, each) - own[left_out])
     best: tuple[float, RelativeDifference] | None = None
     for share, values in zip(SHARES[1:], routed[1:], strict=True):
         found = relative_difference(values, own, users, seed=seed, resamples=resamples, tests=tests)
         if not found.low > -limit:
             return best or (0.0, found)
         best = (float(share), found)
-    assert best is not None
-    return best
+    return best or (0.0, found)
 
 
 def _weigh_like(replaced: list[Bool]) -> Float64:
@@ -177,8 +174,7 @@ def share_for_time(slow: float, fast: float, limit: float, stage: str, where: st
 
     Args:
         slow, fast: mean seconds where the policy, or where delegates answer everything.
-        limit: seconds.
-        stage, where: of the router, and the setting's name for messages.
+        limit, stage, where: seconds, the router's, and the setting's name for messages.
 
     Raises:
         ConfigError: the limit is out of reach.

@@ -80,9 +80,9 @@ def test_a_share_is_judged_as_the_requests_that_come_next_are_scored() -> None:
     rare = np.where(harmless, 0.1 / harmless.mean(), 0.9 / (~harmless).mean())
     coming = rng.choice(horizon, 4096, p=rare / rare.sum())
 
-    def find(following: Signals | None) -> float:
-        limit, seed, resamples = 0.01, 0, 500
-        return share_for_loss(data, router, limit, data.keys, seed=seed, resamples=resamples, following=following)[0]
+    def find(coming: Signals | None) -> float:
+        known = None if coming is None else lambda _: coming
+        return share_for_loss(data, router, 0.01, data.keys, seed=0, resamples=500, following=known)[0]
 
     assert find(None) == pytest.approx(0.5, abs=0.051)
     assert find(data.signals) == pytest.approx(find(None), abs=0.051)
