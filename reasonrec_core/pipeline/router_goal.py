@@ -33,7 +33,7 @@ class GoalSearch:
         agent: without routers.
         data: the validation answers.
         tokens: int64[B] what the policy spent on them, None where it says nothing.
-        seen: what is known of the requests that come next, by the delegates that are asked first.
+        next_signals: what is known of the requests that come next, by the delegates that are asked first.
     """
 
     prepared: Prepared
@@ -41,7 +41,7 @@ class GoalSearch:
     task: Task
     data: CalibrationData
     tokens: Int64 | None
-    seen: dict[tuple[str, ...], Signals] = field(default_factory=dict)
+    next_signals: dict[tuple[str, ...], Signals] = field(default_factory=dict)
 
     def fit(self, router: Router[Any]) -> tuple[Router[Any], Goal | None]:
         """The fitted router, and how its goal came to a share; None where a share or a risk is itself the goal.
@@ -125,15 +125,15 @@ class GoalSearch:
 
     def _next_signals(self, router: Router[Any]) -> Signals:
         """What is known of the `_next_queries` before the policy answers them, looked at once for those it asks."""
-        if router.asks in self.seen:
-            return self.seen[router.asks]
+        if router.asks in self.next_signals:
+            return self.next_signals[router.asks]
         parts = list[Signals]()
         for _, batch in self._next_queries(self.agent.width).chunks(CHUNK):
             seen = self.agent.observe(batch)
             answers = {label: self.agent.delegate(label, batch, seen) for label in router.asks}
             parts.append({**self.agent.estimate("before", batch, seen, None), **self.agent.features(batch, answers)})
         made = {name: Uncertainty(np.concatenate([p[name].total for p in parts]), "before") for name in parts[0]}
-        return self.seen.setdefault(router.asks, made)
+        return self.next_signals.setdefault(router.asks, made)
 
     def _time(self, router: Router[Any]) -> tuple[float, RelativeDifference]:
         """Mean seconds of the next requests, where the share is met, and how far that is from the policy's, paired."""

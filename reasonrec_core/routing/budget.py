@@ -86,7 +86,7 @@ def share_for_loss(
     above ``-limit`` (a test of non-inferiority), and so it is for all smaller shares that are tried: shares are tested
     in ascending order until one fails, which keeps the error of the choice at that of one test (fixed-sequence testing,
     as in Learn then Test: Angelopoulos et al., 2021). Every query is decided by a router that was fitted to the other
-    folds of the users, and weighs as many of the requests that come next as are scored like it (`_weigh_like`).
+    folds of the users, and weighs as many of the requests that come next as are scored like it (`compute_weights`).
 
     Args:
         data: what was answered on validation.
@@ -108,7 +108,7 @@ def share_for_loss(
         learned = type(router)(config).fit(data.take(rest), with_confidence=False)
         coming = part.signals if following is None else following(learned)
         assigned = [learned.at_share(float(s), coming).assign(part.signals, part.keys) for s in SHARES[1:]]
-        weight = np.ones(len(part)) if following is None else _weigh_like([each.replaced for each in assigned])
+        weight = np.ones(len(part)) if following is None else compute_weights([each.replaced for each in assigned])
         for row, each in enumerate(assigned, 1):
             routed[row, left_out] += weight * (routed_quality(part, each) - own[left_out])
     best: tuple[float, RelativeDifference] | None = None
@@ -120,8 +120,8 @@ def share_for_loss(
     return best or (0.0, found)
 
 
-def _weigh_like(replaced: list[Bool]) -> Float64:
-    """float64[B]: of how many of the requests that come next each tells (covariate shift: Shimodaira, 2000).
+def compute_weights(replaced: list[Bool]) -> Float64:
+    """float64[B] importance weights: of how many coming requests each tells (covariate shift: Shimodaira, 2000).
 
     Scores change as histories grow. Where a threshold hands over a twentieth more of what comes next, it hands over
     another part of validation, whose requests weigh the one by the other. ``replaced``: bool[B] of each share but 0.

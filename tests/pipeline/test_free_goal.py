@@ -80,13 +80,16 @@ def test_a_share_is_judged_as_the_requests_that_come_next_are_scored() -> None:
     rare = np.where(harmless, 0.1 / harmless.mean(), 0.9 / (~harmless).mean())
     coming = rng.choice(horizon, 4096, p=rare / rare.sum())
 
+    asked = list[str]()
+
     def find(coming: Signals | None) -> float:
-        known = None if coming is None else lambda _: coming
+        known = None if coming is None else lambda router: asked.append(router.delegate) or coming
         return share_for_loss(data, router, 0.01, data.keys, seed=0, resamples=500, following=known)[0]
 
     assert find(None) == pytest.approx(0.5, abs=0.051)
     assert find(data.signals) == pytest.approx(find(None), abs=0.051)
     assert find({"evidence-horizon": Uncertainty(coming, "before")}) == pytest.approx(0.1, abs=0.051)
+    assert asked == ["fast"] * 10, "each of five folds' routers, twice: they may ask others first"
 
 
 def test_what_saves_no_measurable_time_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
